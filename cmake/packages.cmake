@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every third-party package, found once. `make deps` installs them on Debian.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(MPI REQUIRED COMPONENTS CXX)
+find_package(yaml-cpp REQUIRED)
+find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
+find_package(nlohmann_json REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(fmt REQUIRED)
+
+# Serial HDF5 on purpose: one writer a file (README, "Files").
+set(HDF5_PREFER_PARALLEL FALSE)
+find_package(HDF5 1.10 REQUIRED COMPONENTS C)
+add_library(constrictor_hdf5 INTERFACE)
+add_library(constrictor::hdf5 ALIAS constrictor_hdf5)
+target_include_directories(constrictor_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(constrictor_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+
+# OpenBLAS carries BLAS and LAPACK; oneDNN, where found, multiplies faster and knows bfloat16.
+find_path(CBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES openblas openblas-openmp ${CMAKE_LIBRARY_ARCHITECTURE} REQUIRED)
+find_path(LAPACKE_INCLUDE_DIR lapacke.h PATH_SUFFIXES openblas ${CMAKE_LIBRARY_ARCHITECTURE} REQUIRED)
+find_library(OPENBLAS_LIBRARY openblas PATH_SUFFIXES openblas-openmp REQUIRED)
+find_library(LAPACKE_LIBRARY lapacke REQUIRED)
+add_library(constrictor_blas INTERFACE)
+add_library(constrictor::blas ALIAS constrictor_blas)
+target_include_directories(constrictor_blas SYSTEM INTERFACE ${CBLAS_INCLUDE_DIR} ${LAPACKE_INCLUDE_DIR})
+target_link_libraries(constrictor_blas INTERFACE ${LAPACKE_LIBRARY} ${OPENBLAS_LIBRARY})
+set(CONSTRICTOR_HAS_ONEDNN OFF)
+if(CONSTRICTOR_ONEDNN)
+  find_package(dnnl QUIET)
+  if(dnnl_FOUND)
+    set(CONSTRICTOR_HAS_ONEDNN ON)
+    target_link_libraries(constrictor_blas INTERFACE DNNL::dnnl)
+  else()
+    message(STATUS "oneDNN not found: products run through OpenBLAS, bfloat16 products are emulated")
+  endif()
+endif()
+
+if(CONSTRICTOR_CUDA)
+  enable_language(CUDA)
+  find_package(CUDAToolkit REQUIRED)
+endif()

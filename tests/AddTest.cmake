@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# unit_<module>: all tests/unit/<module>/*.cpp in one executable without MPI; skipped when there is none.
+function(constrictor_add_unit_test MODULE)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/${MODULE}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(unit_${MODULE} ${sources})
+  target_link_libraries(unit_${MODULE} PRIVATE constrictor_${MODULE} constrictor_flags GTest::gtest_main)
+  target_compile_definitions(unit_${MODULE} PRIVATE CONSTRICTOR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  if(MODULE STREQUAL quant OR MODULE STREQUAL hessian OR MODULE STREQUAL model OR MODULE STREQUAL eval)
+    target_link_libraries(unit_${MODULE} PRIVATE constrictor_io)   # golden data are HDF5 and safetensors
+  endif()
+  add_test(NAME unit_${MODULE} COMMAND unit_${MODULE})
+  set_tests_properties(unit_${MODULE} PROPERTIES TIMEOUT 300 LABELS unit)
+endfunction()
+
+# constrictor_add_mpi_test(NAME RANKS 1 2 3 USES modules): tests/NAME/*.cpp under mpirun, NAME_np<k> each.
+function(constrictor_add_mpi_test NAME)
+  cmake_parse_arguments(T "" "" "RANKS;USES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${NAME}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${NAME} ${sources} mpi_main.cpp)
+  list(TRANSFORM T_USES PREPEND constrictor_)
+  target_link_libraries(test_${NAME} PRIVATE ${T_USES} constrictor_flags GTest::gtest MPI::MPI_CXX)
+  target_compile_definitions(test_${NAME} PRIVATE CONSTRICTOR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  foreach(ranks ${T_RANKS})
+    add_test(NAME ${NAME}_np${ranks}
+             COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:test_${NAME}>)
+    set_tests_properties(${NAME}_np${ranks} PROPERTIES PROCESSORS ${ranks} TIMEOUT 120 LABELS "mpi;np${ranks}"
+      ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1")
+  endforeach()
+endfunction()
