@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The demo, called by `make demo`: three methods at 2 bits on two ranks, one table, one picture.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+demo=experiments/demo
+
+echo "== text to token files"
+build/constrictor tokens --tokenizer $demo/model --text $demo/text/calibration.txt.xz --sampler wikitext2-train \
+  --seed 0 --sequences 128 --length 256 --out $demo/tokens/calibration.tokens.h5
+build/constrictor tokens --tokenizer $demo/model --text $demo/text/evaluation.txt.xz --sampler windows \
+  --sequences 256 --length 256 --out $demo/tokens/evaluation.tokens.h5
+
+runs=()
+for method in gptq boa turboboa; do
+  run=runs/demo/$method
+  rm -rf "$run"  # a finished run would only be found again, and the demo is there to show the work
+  echo "== $method, 2 bits, 2 ranks -> $run"
+  mpirun --oversubscribe --bind-to none -np 2 build/constrictor quantize $demo/int2.yaml \
+    --set quant.method=$method --run-dir "$run"
+  runs+=("$run")
+done
+
+echo "== result"
+python -m analysis.tables "${runs[@]}"
+python -m analysis.plots "${runs[@]}" --out runs/demo/demo.png
