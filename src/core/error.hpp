@@ -74,8 +74,8 @@ template <class... Values>
 }  // namespace constrictor
 
 /// Precondition of our own code; the values that follow the condition are printed.
-#define CONSTRICTOR_REQUIRE(condition, ...)                                                 \
-  do {                                                                                      \
-    if (!(condition))                                                                       \
+#define CONSTRICTOR_REQUIRE(condition, ...)                                                        \
+  do {                                                                                             \
+    if (!(condition))                                                                              \
       ::constrictor::detail::raise_bug(__FILE__, __LINE__, #condition __VA_OPT__(, ) __VA_ARGS__); \
   } while (false)

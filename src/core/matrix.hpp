@@ -32,8 +32,8 @@ struct View {
       : data(first), rows(n_rows), cols(n_cols), stride(row_stride) {}
   /// A view of T serves where a view of const T is asked for.
   template <class U>
-    requires(std::is_same_v<const U, T> && !std::is_const_v<U>)
-  View(View<U, space> other)  // NOLINT: implicit on purpose
+  requires(std::is_same_v<const U, T> && !std::is_const_v<U>)
+      View(View<U, space> other)  // NOLINT: implicit on purpose
       : data(other.data), rows(other.rows), cols(other.cols), stride(other.stride) {}
 
   T& operator()(Index row, Index col) const { return data[row * stride + col]; }

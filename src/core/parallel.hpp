@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // OpenMP inside a rank. The rule that keeps results independent of the number of threads: work is
-// cut into pieces whose size never depends on the thread count, and each piece is done by one thread.
+// cut into pieces whose size never depends on the thread count, and each piece is done by one
+// thread.
 
 #include <omp.h>
 

@@ -10,12 +10,13 @@
 
 namespace constrictor {
 
-/// What a linear layer does in its block; decides which Hessians it gets. `up` is OPT's fc1, `down` its fc2.
+/// What a linear layer does in its block; decides which Hessians it gets. `up` is OPT's fc1, `down`
+/// its fc2.
 enum class Role { query, key, value, output, gate, up, down };
 
 /// One linear layer: y = x W' + bias.
 struct Layer {
-  std::string name;              // as in the model, without the block's prefix: "self_attn.q_proj"
+  std::string name;  // as in the model, without the block's prefix: "self_attn.q_proj"
   Role role = Role::query;
   Matrix<float> weight;          // [out x in]
   std::vector<float> bias;       // [out], or empty
@@ -51,10 +52,10 @@ struct Block {
 struct ModelEnds {
   Matrix<float> token_embedding;     // [vocabulary x embedding_width]
   Matrix<float> position_embedding;  // OPT: [max_positions + 2 x hidden]; else empty
-  Matrix<float> project_in;          // OPT with embedding_width != hidden: [hidden x embedding_width]
-  Matrix<float> project_out;         // the same: [embedding_width x hidden]
-  Norm final_norm;                   // weight empty where the model has none
-  Matrix<float> lm_head;             // [vocabulary x embedding_width]; empty when tied
+  Matrix<float> project_in;   // OPT with embedding_width != hidden: [hidden x embedding_width]
+  Matrix<float> project_out;  // the same: [embedding_width x hidden]
+  Norm final_norm;            // weight empty where the model has none
+  Matrix<float> lm_head;      // [vocabulary x embedding_width]; empty when tied
   const Matrix<float>& head() const { return lm_head.empty() ? token_embedding : lm_head; }
 };
 

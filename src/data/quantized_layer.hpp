@@ -14,25 +14,26 @@ namespace constrictor {
 struct QuantizedLayer {
   std::string name;
   Role role = Role::query;
-  QuantSpec spec;              // what was asked for, overrides applied
-  std::string method_used;     // differs from spec.method after a fallback only
+  QuantSpec spec;           // what was asked for, overrides applied
+  std::string method_used;  // differs from spec.method after a fallback only
 
   Matrix<std::uint8_t> codes;  // [out x in], original order of rows and columns
   Matrix<float> scale;         // [out x groups], after refinement, exactly what was used
   Matrix<float> zero;          // [out x groups], integer-valued
-  std::vector<std::int32_t> column_order;  // position -> column; empty when original. Value layers: [heads * in]
-  std::vector<std::int32_t> row_order;     // position -> row; empty when original
+  std::vector<std::int32_t>
+      column_order;  // position -> column; empty when original. Value layers: [heads * in]
+  std::vector<std::int32_t> row_order;  // position -> row; empty when original
 
-  double loss_before = 0;      // L(Q) before scale refinement (method: section 2)
-  double loss_after = 0;       // L(Q) of what is stored
-  double loss_rounding = 0;    // L of plain rounding on the same grid
-  double loss_scale = 0;       // tr(H_out W H_in W')
-  double damping = 0;          // λ that the factorization took, the largest of the layer's matrices
+  double loss_before = 0;    // L(Q) before scale refinement (method: section 2)
+  double loss_after = 0;     // L(Q) of what is stored
+  double loss_rounding = 0;  // L of plain rounding on the same grid
+  double loss_scale = 0;     // tr(H_out W H_in W')
+  double damping = 0;        // λ that the factorization took, the largest of the layer's matrices
   int damping_retries = 0;
-  Index dead_columns = 0;      // inputs that are always zero
+  Index dead_columns = 0;         // inputs that are always zero
   double condition_estimate = 0;  // of damped H_in, from the diagonal of its factor
-  double seconds = 0;          // of the solver, summed over threads and ranks
-  int rank = 0;                // that factored H_in
+  double seconds = 0;             // of the solver, summed over threads and ranks
+  int rank = 0;                   // that factored H_in
 
   std::vector<float> row_loss;       // [out] contribution of each row to loss_after
   std::vector<float> column_energy;  // [in]  column norms of Q - W
@@ -46,7 +47,8 @@ inline Matrix<float> dequantized(const QuantizedLayer& q) {
   auto weight = Matrix<float>::uninitialized(q.codes.rows(), in);
   for (Index r = 0; r < q.codes.rows(); ++r)
     for (Index c = 0; c < in; ++c)
-      weight(r, c) = q.scale(r, c / width) * (static_cast<float>(q.codes(r, c)) - q.zero(r, c / width));
+      weight(r, c) =
+          q.scale(r, c / width) * (static_cast<float>(q.codes(r, c)) - q.zero(r, c / width));
   return weight;
 }
 

@@ -28,30 +28,30 @@ struct ModelChoice {
 };
 
 struct CalibrationSpec {
-  std::string tokens;            // *.tokens.h5
-  std::string tokens_sha256;     // when given, the file must have this hash
-  Index sequences = 128;         // the first n of the file
+  std::string tokens;         // *.tokens.h5
+  std::string tokens_sha256;  // when given, the file must have this hash
+  Index sequences = 128;      // the first n of the file
 };
 
 /// How one layer is quantized. Defaults are those of turboboa; config/presets turns the others.
 struct QuantSpec {
   Method method = Method::turboboa;
-  int bits = 2;                                       // width of one stored code, 2..8
-  Index group_size = 0;                               // input channels that share a scale; 0 = a whole row
+  int bits = 2;          // width of one stored code, 2..8
+  Index group_size = 0;  // input channels that share a scale; 0 = a whole row
   bool symmetric = false;
   GridSearch grid = GridSearch::hessian;
-  Index rows_at_once = 16;                            // N, rows of a head taken together
+  Index rows_at_once = 16;  // N, rows of a head taken together
   Drift drift = Drift::sequential;
-  double alpha = 0.25;                                // share of the drift D that is corrected, 0..1
-  bool adaptive_grid = true;                          // false: all grids are fitted before the first row
-  Index refine_passes = 1;                            // coordinate descent over scales; 0 = off
+  double alpha = 0.25;        // share of the drift D that is corrected, 0..1
+  bool adaptive_grid = true;  // false: all grids are fitted before the first row
+  Index refine_passes = 1;    // coordinate descent over scales; 0 = off
   Order column_order = Order::original;
   Order row_order = Order::original;
   ValueHessian value_hessian = ValueHessian::attention;
   RowMetric row_metric = RowMetric::attention;
   ValueRowMetric value_row_metric = ValueRowMetric::none;
-  double damping = 0.01;                              // λ in H <- H + λ mean(diag H) I
-  bool fallback_rtn = false;                          // plain rounding when a factorization fails for good
+  double damping = 0.01;      // λ in H <- H + λ mean(diag H) I
+  bool fallback_rtn = false;  // plain rounding when a factorization fails for good
 
   /// Overrides by pattern: layer name ("mlp.down_proj") or "3.mlp.down_proj", '*' allowed.
   /// config/ resolves them; see `layer_spec`.
@@ -70,12 +70,12 @@ struct KeepSpec {
 
 struct MachineSpec {
   std::string out = "runs";
-  std::string run_dir;       // when given, replaces <out>/<run-id>
+  std::string run_dir;  // when given, replaces <out>/<run-id>
   std::string device = "cpu";
   Reduction reduction = Reduction::exact;
   Products products = Products::automatic;  // automatic: bfloat16 products for bfloat16 models
   Index lanes = 16;
-  int threads = 0;           // per rank; 0 = cores / ranks on the node
+  int threads = 0;  // per rank; 0 = cores / ranks on the node
   KeepSpec keep;
 };
 

@@ -19,19 +19,27 @@ constexpr Index tile = 256;   // of the parallel pieces
 int narrow(Index n) { return static_cast<int>(n); }
 
 // Row-major lower is column-major upper: LAPACK is called in its own order and copies nothing.
-int potrf(View<float> A) { return LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'U', narrow(A.rows), A.data, narrow(A.stride)); }
-int potrf(View<double> A) { return LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', narrow(A.rows), A.data, narrow(A.stride)); }
-int trtri(View<float> A) { return LAPACKE_strtri_work(LAPACK_COL_MAJOR, 'U', 'N', narrow(A.rows), A.data, narrow(A.stride)); }
-int trtri(View<double> A) { return LAPACKE_dtrtri_work(LAPACK_COL_MAJOR, 'U', 'N', narrow(A.rows), A.data, narrow(A.stride)); }
+int potrf(View<float> A) {
+  return LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'U', narrow(A.rows), A.data, narrow(A.stride));
+}
+int potrf(View<double> A) {
+  return LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', narrow(A.rows), A.data, narrow(A.stride));
+}
+int trtri(View<float> A) {
+  return LAPACKE_strtri_work(LAPACK_COL_MAJOR, 'U', 'N', narrow(A.rows), A.data, narrow(A.stride));
+}
+int trtri(View<double> A) {
+  return LAPACKE_dtrtri_work(LAPACK_COL_MAJOR, 'U', 'N', narrow(A.rows), A.data, narrow(A.stride));
+}
 
 /// X <- X L^-T for lower L.
 void solve_panel(View<const float> L, View<float> X) {
-  cblas_strsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, narrow(X.rows), narrow(X.cols),
-              1.f, L.data, narrow(L.stride), X.data, narrow(X.stride));
+  cblas_strsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, narrow(X.rows),
+              narrow(X.cols), 1.f, L.data, narrow(L.stride), X.data, narrow(X.stride));
 }
 void solve_panel(View<const double> L, View<double> X) {
-  cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, narrow(X.rows), narrow(X.cols),
-              1., L.data, narrow(L.stride), X.data, narrow(X.stride));
+  cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, narrow(X.rows),
+              narrow(X.cols), 1., L.data, narrow(L.stride), X.data, narrow(X.stride));
 }
 
 /// A <- L, lower Cholesky factor in place (right-looking); the upper triangle is left as it is.
@@ -53,7 +61,8 @@ bool cholesky_lower(View<T> A) {
     parallel_for(tiles * tiles, [&](Index t) {
       if (t % tiles > t / tiles) return;
       const Piece rows = piece(rest, tile, t / tiles), cols = piece(rest, tile, t % tiles);
-      gemm<T>(Transpose::no, Transpose::yes, T(-1), read_only(panel.rows_from(rows.first, rows.size())),
+      gemm<T>(Transpose::no, Transpose::yes, T(-1),
+              read_only(panel.rows_from(rows.first, rows.size())),
               read_only(panel.rows_from(cols.first, cols.size())), T(1),
               A.block(last + rows.first, last + cols.first, rows.size(), cols.size()));
     });
@@ -75,7 +84,8 @@ void invert_lower(View<T> L, View<T> M) {
     const auto left = L.block(first, 0, w, first);
     parallel_for(pieces(first, tile), [&](Index t) {  // column tile of M starts at its diagonal
       const Piece cols = piece(first, tile, t);
-      gemm<T>(Transpose::no, Transpose::no, T(1), read_only(left.cols_from(cols.first, first - cols.first)),
+      gemm<T>(Transpose::no, Transpose::no, T(1),
+              read_only(left.cols_from(cols.first, first - cols.first)),
               read_only(M.block(cols.first, cols.first, first - cols.first, cols.size())), T(0),
               inner.view().cols_from(cols.first, cols.size()));
       gemm<T>(Transpose::no, Transpose::no, T(-1), read_only(M.block(first, first, w, w)),
@@ -157,7 +167,8 @@ Matrix<T> drift_propagator(View<const T> D, View<const T> U) {
   });
   upper([&](Piece rows, Piece cols) {  // A U: k runs from the row tile to the column tile
     const Index k = cols.last - rows.first;
-    gemm<T>(Transpose::no, Transpose::no, T(1), read_only(A.view()).block(rows.first, rows.first, rows.size(), k),
+    gemm<T>(Transpose::no, Transpose::no, T(1),
+            read_only(A.view()).block(rows.first, rows.first, rows.size(), k),
             U.block(rows.first, cols.first, k, cols.size()), T(0),
             P.view().block(rows.first, cols.first, rows.size(), cols.size()));
   });

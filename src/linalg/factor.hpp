@@ -9,13 +9,14 @@ namespace constrictor::linalg {
 ///   H  [n x n]  symmetric positive definite; only its upper triangle is read
 ///   U  [n x n]  out, zeros below the diagonal
 ///
-/// With J the flip of rows and columns, J H J = L L' gives H = R R' for R = J L J upper, and U = R^-1:
-/// one Cholesky and one triangular inverse, no explicit inverse of H. False (U unusable) when a pivot
-/// is not positive, NaN included.
+/// With J the flip of rows and columns, J H J = L L' gives H = R R' for R = J L J upper, and U =
+/// R^-1: one Cholesky and one triangular inverse, no explicit inverse of H. False (U unusable) when
+/// a pivot is not positive, NaN included.
 template <class T>
 [[nodiscard]] bool inverse_factor(View<const T> H, View<T> U);
 
-/// A lower bound of the condition number of H from the diagonal of its factor: (max U_ii / min U_ii)^2.
+/// A lower bound of the condition number of H from the diagonal of its factor: (max U_ii / min
+/// U_ii)^2.
 template <class T>
 double condition_estimate(View<const T> U);
 
@@ -23,7 +24,8 @@ double condition_estimate(View<const T> U);
 template <class T>
 Matrix<T> inverse_from_factor(View<const T> U);
 
-/// P = triu(D U', 1) U: what drift adds to the columns that are still free (GPTAQ; README "Notation").
+/// P = triu(D U', 1) U: what drift adds to the columns that are still free (GPTAQ; README
+/// "Notation").
 ///   D [n x n], U [n x n] upper -> P [n x n] strictly upper
 template <class T>
 Matrix<T> drift_propagator(View<const T> D, View<const T> U);

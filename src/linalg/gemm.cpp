@@ -18,7 +18,8 @@ constexpr Index tile_cols_of_thin = 1024;  // few rows: a wider tile repays the 
 
 template <class T>
 View<const T> operand_rows(Transpose op, View<const T> X, Piece p) {
-  return op == Transpose::yes ? X.block(0, p.first, X.rows, p.size()) : X.block(p.first, 0, p.size(), X.cols);
+  return op == Transpose::yes ? X.block(0, p.first, X.rows, p.size())
+                              : X.block(p.first, 0, p.size(), X.cols);
 }
 template <class T>
 View<const T> operand_cols(Transpose op, View<const T> X, Piece p) {
@@ -30,8 +31,10 @@ enum class Tiles { all, upper };
 template <class In, class Out>
 void tiled(Transpose op_a, Transpose op_b, Out alpha, View<const In> A, View<const In> B, Out beta,
            View<Out> C, Tiles which = Tiles::all) {
-  const Index m = op_a == Transpose::yes ? A.cols : A.rows, k = op_a == Transpose::yes ? A.rows : A.cols;
-  const Index n = op_b == Transpose::yes ? B.rows : B.cols, k_b = op_b == Transpose::yes ? B.cols : B.rows;
+  const Index m = op_a == Transpose::yes ? A.cols : A.rows,
+              k = op_a == Transpose::yes ? A.rows : A.cols;
+  const Index n = op_b == Transpose::yes ? B.rows : B.cols,
+              k_b = op_b == Transpose::yes ? B.cols : B.rows;
   CONSTRICTOR_REQUIRE(C.rows == m && C.cols == n && k == k_b, C.rows, C.cols, m, n, k, k_b);
   if (m == 0 || n == 0) return;
   if (k == 0) {
@@ -56,17 +59,19 @@ void tile_product(Transpose op_a, Transpose op_b, double alpha, View<const doubl
   const auto blas = [](Transpose op) { return op == Transpose::yes ? CblasTrans : CblasNoTrans; };
   const auto narrow = [](Index n) { return static_cast<int>(n); };
   const Index k = op_a == Transpose::yes ? A.rows : A.cols;
-  cblas_dgemm(CblasRowMajor, blas(op_a), blas(op_b), narrow(C.rows), narrow(C.cols), narrow(k), alpha,
-              A.data, narrow(A.stride), B.data, narrow(B.stride), beta, C.data, narrow(C.stride));
+  cblas_dgemm(CblasRowMajor, blas(op_a), blas(op_b), narrow(C.rows), narrow(C.cols), narrow(k),
+              alpha, A.data, narrow(A.stride), B.data, narrow(B.stride), beta, C.data,
+              narrow(C.stride));
 }
 
 template <class T>
-void gemm(Transpose op_a, Transpose op_b, T alpha, View<const T> A, View<const T> B, T beta, View<T> C) {
+void gemm(Transpose op_a, Transpose op_b, T alpha, View<const T> A, View<const T> B, T beta,
+          View<T> C) {
   tiled<T, T>(op_a, op_b, alpha, A, B, beta, C);
 }
 
-void gemm(Transpose op_a, Transpose op_b, View<const bfloat16> A, View<const bfloat16> B, float beta,
-          View<float> C) {
+void gemm(Transpose op_a, Transpose op_b, View<const bfloat16> A, View<const bfloat16> B,
+          float beta, View<float> C) {
   tiled<bfloat16, float>(op_a, op_b, 1.f, A, B, beta, C);
 }
 
@@ -97,7 +102,8 @@ void mirror_upper(View<T> S) {
   });
 }
 
-template void gemm(Transpose, Transpose, float, View<const float>, View<const float>, float, View<float>);
+template void gemm(Transpose, Transpose, float, View<const float>, View<const float>, float,
+                   View<float>);
 template void gemm(Transpose, Transpose, double, View<const double>, View<const double>, double,
                    View<double>);
 template Matrix<float> product(View<const float>, View<const float>);

@@ -12,18 +12,21 @@ enum class Transpose { no, yes };
 
 /// C <- alpha op(A) op(B) + beta C.   op(A) [m x k], op(B) [k x n], C [m x n]; T = float or double.
 template <class T>
-void gemm(Transpose op_a, Transpose op_b, T alpha, View<const T> A, View<const T> B, T beta, View<T> C);
+void gemm(Transpose op_a, Transpose op_b, T alpha, View<const T> A, View<const T> B, T beta,
+          View<T> C);
 
 /// C <- op(A) op(B) + beta C with bfloat16 factors and a float32 sum; beta = 0 or 1.
-/// Without bfloat16 instructions (or oneDNN) the factors are widened: the same sums up to their order.
-void gemm(Transpose op_a, Transpose op_b, View<const bfloat16> A, View<const bfloat16> B, float beta,
-          View<float> C);
+/// Without bfloat16 instructions (or oneDNN) the factors are widened: the same sums up to their
+/// order.
+void gemm(Transpose op_a, Transpose op_b, View<const bfloat16> A, View<const bfloat16> B,
+          float beta, View<float> C);
 
 /// A B, a new matrix.
 template <class T>
 Matrix<T> product(View<const T> A, View<const T> B);
 
-/// S <- S + X' X, X [tokens x n]; only tiles on and above the diagonal are touched (see `mirror_upper`).
+/// S <- S + X' X, X [tokens x n]; only tiles on and above the diagonal are touched (see
+/// `mirror_upper`).
 template <class T>
 void add_gram(View<const T> X, View<float> S);
 /// S <- S + X' Y, all of it.

@@ -20,12 +20,13 @@ dnnl::memory::dims strides(Transpose op, Index stride) {
 
 }  // namespace
 
-void tile_product(Transpose op_a, Transpose op_b, float alpha, View<const float> A, View<const float> B,
-                  float beta, View<float> C) {
+void tile_product(Transpose op_a, Transpose op_b, float alpha, View<const float> A,
+                  View<const float> B, float beta, View<float> C) {
   const Index k = op_a == Transpose::yes ? A.rows : A.cols;
-  const auto status = dnnl_sgemm(letter(op_a), letter(op_b), C.rows, C.cols, k, alpha, A.data, A.stride,
-                                 B.data, B.stride, beta, C.data, C.stride);
-  if (status != dnnl_success) failed("dnnl_sgemm", "status " + std::to_string(static_cast<int>(status)));
+  const auto status = dnnl_sgemm(letter(op_a), letter(op_b), C.rows, C.cols, k, alpha, A.data,
+                                 A.stride, B.data, B.stride, beta, C.data, C.stride);
+  if (status != dnnl_success)
+    failed("dnnl_sgemm", "status " + std::to_string(static_cast<int>(status)));
 }
 
 void tile_product(Transpose op_a, Transpose op_b, float alpha, View<const bfloat16> A,

@@ -15,12 +15,12 @@ CBLAS_TRANSPOSE blas(Transpose op) { return op == Transpose::yes ? CblasTrans : 
 
 }  // namespace
 
-void tile_product(Transpose op_a, Transpose op_b, float alpha, View<const float> A, View<const float> B,
-                  float beta, View<float> C) {
+void tile_product(Transpose op_a, Transpose op_b, float alpha, View<const float> A,
+                  View<const float> B, float beta, View<float> C) {
   const Index k = op_a == Transpose::yes ? A.rows : A.cols;
-  cblas_sgemm(CblasRowMajor, blas(op_a), blas(op_b), blas_int(C.rows), blas_int(C.cols), blas_int(k),
-              alpha, A.data, blas_int(A.stride), B.data, blas_int(B.stride), beta, C.data,
-              blas_int(C.stride));
+  cblas_sgemm(CblasRowMajor, blas(op_a), blas(op_b), blas_int(C.rows), blas_int(C.cols),
+              blas_int(k), alpha, A.data, blas_int(A.stride), B.data, blas_int(B.stride), beta,
+              C.data, blas_int(C.stride));
 }
 
 void tile_product(Transpose op_a, Transpose op_b, float alpha, View<const bfloat16> A,

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hessian/damped.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+
+#include "linalg/factor.hpp"
+#include "linalg/gemm.hpp"
+
+namespace constrictor::hessian {
+namespace {
+
+constexpr int most_retries = 5;
+
+template <class T>
+void require_finite(View<const T> M, const std::string& name, const char* what) {
+  for (Index r = 0; r < M.rows; ++r)
+    for (Index c = 0; c < M.cols; ++c)
+      if (!std::isfinite(M(r, c)))
+        throw NumericalError(name + ": " + what + " holds NaN or Inf at [" + std::to_string(r) +
+                             ", " + std::to_string(c) + "]; look for it in the model's weights");
+}
+
+/// Positions sorted by falling diagonal, equal entries in their old order.
+template <class T>
+std::vector<std::int32_t> descending(View<const T> H) {
+  std::vector<std::int32_t> order(static_cast<std::size_t>(H.rows));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return H(a, a) > H(b, b); });
+  return order;
+}
+
+template <class T>
+Matrix<T> reordered(View<const T> M, const std::vector<std::int32_t>& order) {
+  auto out = Matrix<T>::uninitialized(M.rows, M.cols);
+  for (Index r = 0; r < M.rows; ++r)
+    for (Index c = 0; c < M.cols; ++c)
+      out(r, c) = order.empty()
+                      ? M(r, c)
+                      : M(order[static_cast<std::size_t>(r)], order[static_cast<std::size_t>(c)]);
+  return out;
+}
+
+struct Attempt {
+  double damping;
+  int retries = 0;
+  bool in_double = false;
+};
+
+bool factor_in_double(View<const float> H, View<float> U) {
+  Matrix<double> wide(U.rows, U.cols);
+  if (!linalg::inverse_factor<double>(converted<double>(H).view(), wide.view())) return false;
+  for (Index r = 0; r < U.rows; ++r)
+    for (Index c = 0; c < U.cols; ++c) U(r, c) = static_cast<float>(wide(r, c));
+  return true;
+}
+bool factor_in_double(View<const double>, View<double>) { return false; }  // it was double already
+
+/// Adds the damping to H (in place), orders and factors it, raising the damping until that works.
+template <class T>
+Attempt damp_and_factor(Matrix<T>& H, Matrix<T>& U, std::vector<std::int32_t>& order, Order how,
+                        double damping, const std::string& name) {
+  const Index n = H.rows();
+  std::vector<T> diagonal(static_cast<std::size_t>(n));
+  double mean = 0;
+  for (Index i = 0; i < n; ++i)
+    mean += static_cast<double>(diagonal[static_cast<std::size_t>(i)] = H(i, i));
+  mean /= static_cast<double>(std::max<Index>(n, 1));
+  if (how == Order::descending) order = descending<T>(H.view());  // damping does not change it
+  U = Matrix<T>::uninitialized(n, n);
+  Attempt attempt{damping};
+  for (;; attempt.damping *= 10, ++attempt.retries) {
+    for (Index i = 0; i < n; ++i)
+      H(i, i) = diagonal[static_cast<std::size_t>(i)] + T(attempt.damping * mean);
+    const auto in_sweep_order = reordered<T>(H.view(), order);
+    attempt.in_double = false;
+    if (linalg::inverse_factor<T>(in_sweep_order.view(), U.view())) return attempt;
+    attempt.in_double = true;
+    if (factor_in_double(in_sweep_order.view(), U.view())) return attempt;
+    if (attempt.retries == most_retries) break;
+  }
+  const auto [low, high] = std::minmax_element(diagonal.begin(), diagonal.end());
+  char numbers[160];
+  std::snprintf(numbers, sizeof numbers, "diagonal from %.3g to %.3g, damping up to %.3g tried",
+                static_cast<double>(*low), static_cast<double>(*high), attempt.damping);
+  throw NumericalError(
+      name + ": the Hessian could not be factored (" + numbers +
+      "); use more calibration tokens, a higher quant.damping, or allow quant.fallback: rtn");
+}
+
+template <class T>
+bool all_zero(View<const T> M) {
+  for (Index r = 0; r < M.rows; ++r)
+    if (std::any_of(M.row(r), M.row(r) + M.cols, [](T v) { return v != T(0); })) return false;
+  return true;
+}
+
+}  // namespace
+
+template <class T>
+InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings& settings,
+                          const std::string& name) {
+  require_finite(H, name, "H_in");
+  require_finite(D, name, "the drift D");
+  InputSide<T> side;
+  side.H = Matrix<T>(H);
+  for (Index i = 0; i < H.rows; ++i)
+    if (H(i, i) == T(0)) {
+      side.dead.push_back(i);
+      side.H(i, i) = T(1) / T(settings.length);
+    }
+  const Attempt attempt =
+      damp_and_factor(side.H, side.U, side.order, settings.column_order, settings.damping, name);
+  side.damping = attempt.damping;
+  side.retries = attempt.retries;
+  side.second_try_in_double = attempt.in_double;
+  side.condition = linalg::condition_estimate<T>(side.U.view());
+
+  // Block 0 has seen no quantized layer: its drift is exactly zero and costs nothing.
+  if (settings.drift == Drift::none || settings.alpha == 0 || D.size() == 0 || all_zero(D))
+    return side;
+  side.D = Matrix<T>(D);
+  for (T& v : side.D.values()) v *= T(settings.alpha);
+  for (const Index dead : side.dead)
+    for (Index r = 0; r < side.D.rows(); ++r) side.D(r, dead) = 0;
+  if (settings.drift == Drift::sequential)
+    side.P =
+        linalg::drift_propagator<T>(reordered<T>(side.D.view(), side.order).view(), side.U.view());
+  if (settings.shift_wanted) {
+    const auto inverse = linalg::inverse_from_factor<T>(side.U.view());  // in sweep order
+    std::vector<std::int32_t> back(side.order.size());
+    for (std::size_t i = 0; i < back.size(); ++i)
+      back[static_cast<std::size_t>(side.order[i])] = static_cast<std::int32_t>(i);
+    side.shift = linalg::product<T>(side.D.view(), reordered<T>(inverse.view(), back).view());
+  }
+  return side;
+}
+
+template <class T>
+OutputSide<T> factor_output(View<const T> H, double damping, Order row_order,
+                            const std::string& name) {
+  require_finite(H, name, "H_out");
+  OutputSide<T> side;
+  side.H = Matrix<T>(H);
+  for (Index i = 0; i < H.rows; ++i)
+    if (H(i, i) == T(0)) side.H(i, i) = 1;
+  const Attempt attempt =
+      damp_and_factor(side.H, side.U, side.order, row_order, damping, name + " (H_out)");
+  side.damping = attempt.damping;
+  side.retries = attempt.retries;
+  return side;
+}
+
+template InputSide<float> factor_input(View<const float>, View<const float>, const FactorSettings&,
+                                       const std::string&);
+template InputSide<double> factor_input(View<const double>, View<const double>,
+                                        const FactorSettings&, const std::string&);
+template OutputSide<float> factor_output(View<const float>, double, Order, const std::string&);
+template OutputSide<double> factor_output(View<const double>, double, Order, const std::string&);
+
+}  // namespace constrictor::hessian

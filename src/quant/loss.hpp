@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <vector>
+
+#include "core/matrix.hpp"
+
+namespace constrictor::quant {
+
+/// The fixed parts of the objective of some rows (all rows of a head, when it has an output side):
+///   L(Q) = tr(H_out dW H_in dW') - 2 tr(H_out W D dW'),  dW = Q - W
+template <class T>
+class Objective {
+ public:
+  /// Views must outlive the object; D and H_out may be empty (no drift; H_out = 1).
+  Objective(View<const T> W, View<const T> H_in, View<const T> D, View<const T> H_out);
+
+  /// L(Q); with `row_loss` [rows] the contribution of each row.
+  double loss(View<const T> Q, std::vector<double>* row_loss = nullptr) const;
+  /// R = H_out (W - Q) H_in + H_out W D, minus half the gradient of L.
+  Matrix<T> residual(View<const T> Q) const;
+  /// tr(H_out W H_in W'), what losses are relative to.
+  double scale() const;
+
+  View<const T> W, H_in, H_out;
+
+ private:
+  Matrix<T> weighted(Matrix<T> M) const;  // H_out M
+  Matrix<T> drift_;                       // H_out W D, empty without drift
+};
+
+}  // namespace constrictor::quant
