@@ -10,7 +10,7 @@ function(constrictor_add_unit_test MODULE)
   target_link_libraries(unit_${MODULE} PRIVATE constrictor_${MODULE} constrictor_flags GTest::gtest_main)
   target_compile_definitions(unit_${MODULE} PRIVATE CONSTRICTOR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   if(MODULE STREQUAL quant OR MODULE STREQUAL hessian OR MODULE STREQUAL model OR MODULE STREQUAL eval)
-    target_link_libraries(unit_${MODULE} PRIVATE constrictor_io constrictor_hessian)   # golden data are HDF5 and safetensors
+    target_link_libraries(unit_${MODULE} PRIVATE constrictor_io constrictor_hessian constrictor_model)   # golden data are HDF5 and safetensors
   endif()
   add_test(NAME unit_${MODULE} COMMAND unit_${MODULE})
   set_tests_properties(unit_${MODULE} PROPERTIES TIMEOUT 300 LABELS unit)

@@ -93,6 +93,11 @@ void add_cross(View<const T> X, View<const T> Y, View<float> S) {
 }
 
 template <class T>
+void add_cross_upper(View<const T> X, View<const T> Y, View<float> S) {
+  tiled<T, float>(Transpose::yes, Transpose::no, 1.f, X, Y, 1.f, S, Tiles::upper);
+}
+
+template <class T>
 void mirror_upper(View<T> S) {
   CONSTRICTOR_REQUIRE(S.rows == S.cols, S.rows, S.cols);
   parallel_for(pieces(S.rows, tile_rows), [&](Index t) {
@@ -112,6 +117,7 @@ template void add_gram(View<const float>, View<float>);
 template void add_gram(View<const bfloat16>, View<float>);
 template void add_cross(View<const float>, View<const float>, View<float>);
 template void add_cross(View<const bfloat16>, View<const bfloat16>, View<float>);
+template void add_cross_upper(View<const float>, View<const float>, View<float>);
 template void mirror_upper(View<float>);
 template void mirror_upper(View<double>);
 

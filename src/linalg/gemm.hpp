@@ -33,6 +33,10 @@ void add_gram(View<const T> X, View<float> S);
 template <class T>
 void add_cross(View<const T> X, View<const T> Y, View<float> S);
 
+/// S <- S + X' Y where that is symmetric; only tiles on and above the diagonal are touched.
+template <class T>
+void add_cross_upper(View<const T> X, View<const T> Y, View<float> S);
+
 /// Copies the upper triangle to the lower one.
 template <class T>
 void mirror_upper(View<T> S);

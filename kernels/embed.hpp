@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+
+#include "core/matrix.hpp"
+
+namespace constrictor::kernels {
+
+/// X[s * length + t, :] = E[ids[s, t], :]
+///
+///   E    [vocabulary x width]
+///   ids  [sequences x length]   every id in 0 .. vocabulary - 1
+///   X    [sequences * length x width]   out
+void embed(View<const float> E, View<const std::int32_t> ids, View<float> X);
+
+/// X[s * length + t, :] += P[t + offset, :], positions start at 0 in every sequence.
+///
+///   P  [positions x width]   at least length + offset rows
+void add_positions(View<const float> P, Index offset, Index length, View<float> X);
+
+}  // namespace constrictor::kernels

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Everything one block's Hessians are made of, as plain sums over tokens: sums of lanes and ranks add up.
+// x is the layer input in the full-precision model, x~ the one behind already quantized blocks.
+
+#include <span>
+#include <vector>
+
+#include "core/matrix.hpp"
+
+namespace constrictor {
+
+/// Sums of one place where linear layers take their input.
+struct InputSums {
+  Matrix<float> gram;   // [in x in]  Σ x~ x~'; upper triangle (tiles), the rest undefined
+  Matrix<float> cross;  // [in x in]  Σ x x~'; empty without drift
+};
+
+/// Which sums a run needs, and their sizes.
+struct SumShape {
+  Index hidden = 0;
+  Index attention_width = 0;  // heads * head_dim, input of the output layer
+  Index feed_forward = 0;
+  Index heads = 0;
+  Index kv_heads = 0;
+  Index head_dim = 0;
+  bool drift = false;            // cross sums
+  bool value_attention = false;  // attention-weighted sums per key-value head
+  bool row_metric = false;       // sums of queries and keys
+};
+
+struct BlockSums {
+  InputSums attention_input, output_input, mlp_input, down_input;
+  std::vector<InputSums> value;  // [kv_heads], each [hidden x hidden]: Σ over query heads of (A x~)(A x~)', (A_full x)(A x~)'
+  std::vector<Matrix<float>> query_gram;  // [kv_heads], each [d x d]: Σ over the group's query heads of q q', after RoPE
+  std::vector<Matrix<float>> key_gram;    // [kv_heads], each [d x d]: Σ k k', after RoPE
+  std::vector<Index> tokens{0};           // one number; a vector so that it travels like the others
+
+  explicit BlockSums(const SumShape& shape) {
+    const auto place = [&](Index in) {
+      return InputSums{Matrix<float>(in, in), shape.drift ? Matrix<float>(in, in) : Matrix<float>()};
+    };
+    attention_input = place(shape.hidden);
+    output_input = place(shape.attention_width);
+    mlp_input = place(shape.hidden);
+    down_input = place(shape.feed_forward);
+    for (Index h = 0; h < shape.kv_heads; ++h) {
+      if (shape.value_attention) value.push_back(place(shape.hidden));
+      if (shape.row_metric) query_gram.emplace_back(shape.head_dim, shape.head_dim);
+      if (shape.row_metric) key_gram.emplace_back(shape.head_dim, shape.head_dim);
+    }
+  }
+
+  /// Calls fn(Matrix<float>&) for every matrix in a fixed order.
+  template <class Function>
+  void for_each_matrix(Function&& fn) {
+    const auto place = [&](InputSums& sums) {
+      fn(sums.gram);
+      if (!sums.cross.empty()) fn(sums.cross);
+    };
+    for (InputSums* sums : {&attention_input, &output_input, &mlp_input, &down_input}) place(*sums);
+    for (InputSums& sums : value) place(sums);
+    for (auto& m : query_gram) fn(m);
+    for (auto& m : key_gram) fn(m);
+  }
+};
+
+/// Bytes of one set of sums.
+inline Index bytes_of_sums(const SumShape& s) {
+  const Index places = 2 * s.hidden * s.hidden + s.attention_width * s.attention_width + s.feed_forward * s.feed_forward +
+                       (s.value_attention ? s.kv_heads * s.hidden * s.hidden : 0);
+  return 4 * (places * (s.drift ? 2 : 1) + (s.row_metric ? 2 * s.kv_heads * s.head_dim * s.head_dim : 0));
+}
+
+}  // namespace constrictor

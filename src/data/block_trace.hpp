@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "core/matrix.hpp"
+
+namespace constrictor {
+
+/// What one block saw on its way; every matrix is [tokens x width], tokens = sequences * length.
+/// With bfloat16 products the layers' inputs hold bfloat16 values, exactly those that were
+/// multiplied.
+struct BlockTrace {
+  Matrix<float> attention_input;  // [tokens x hidden]             input of query, key and value
+  Matrix<float> query;            // [tokens x heads * head_dim]   after RoPE, not scaled
+  Matrix<float> key;              // [tokens x kv_heads * head_dim] after RoPE
+  Matrix<float> value;            // [tokens x kv_heads * head_dim]
+  Matrix<float> output_input;     // [tokens x heads * head_dim]   attention, heads side by side
+  Matrix<float> mlp_input;        // [tokens x hidden]             input of (gate and) up
+  Matrix<float> down_input;       // [tokens x feed_forward]
+  Matrix<float> output;           // [tokens x hidden]             input of the next block
+};
+
+}  // namespace constrictor

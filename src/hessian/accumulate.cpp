@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hessian/accumulate.hpp"
+
+#include "core/parallel.hpp"
+#include "hessian/value_sums.hpp"
+#include "linalg/gemm.hpp"
+
+namespace constrictor::hessian {
+namespace {
+
+/// Σ x~ x~' and Σ x x~' of one place.
+template <class T>
+void add_products(View<const T> quant, View<const T> full, InputSums& sums) {
+  linalg::add_gram<T>(quant, sums.gram.view());
+  if (!sums.cross.empty() && full.rows > 0) linalg::add_cross<T>(full, quant, sums.cross.view());
+}
+
+void add_place(const Matrix<float>& quant, const Matrix<float>* full, Products products, InputSums& sums) {
+  const auto full_view = full != nullptr ? full->view() : View<const float>{};
+  if (products != Products::bfloat16) return add_products<float>(quant.view(), full_view, sums);
+  const auto narrow = [](View<const float> wide) {
+    auto out = Matrix<bfloat16>::uninitialized(wide.rows, wide.cols);
+    parallel_for(pieces(wide.rows, 64), [&](Index t) {
+      const Piece rows = piece(wide.rows, 64, t);
+      for (Index r = rows.first; r < rows.last; ++r)
+        for (Index c = 0; c < wide.cols; ++c) out(r, c) = bfloat16(wide(r, c));
+    });
+    return out;
+  };
+  const auto quant16 = narrow(quant.view()), full16 = narrow(full_view);
+  add_products<bfloat16>(quant16.view(), full16.view(), sums);
+}
+
+/// Gram sums of queries and keys per key-value head; small, all heads of a group share a sum.
+void add_row_metrics(const SumShape& shape, const BlockTrace& quant, BlockSums& sums) {
+  const Index d = shape.head_dim, group = shape.heads / shape.kv_heads, tokens = quant.query.rows();
+  parallel_for(shape.kv_heads, [&](Index k) {
+    const auto head = [&](const Matrix<float>& m, Index h) { return m.view().block(0, h * d, tokens, d); };
+    linalg::add_gram<float>(head(quant.key, k), sums.key_gram[static_cast<std::size_t>(k)].view());
+    for (Index h = k * group; h < (k + 1) * group; ++h)
+      linalg::add_gram<float>(head(quant.query, h), sums.query_gram[static_cast<std::size_t>(k)].view());
+  });
+}
+
+}  // namespace
+
+void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full, Index length,
+                Products products, BlockSums& sums) {
+  const auto place = [&](Matrix<float> BlockTrace::*member, InputSums& target) {
+    add_place(quant.*member, full != nullptr ? &(full->*member) : nullptr, products, target);
+  };
+  place(&BlockTrace::attention_input, sums.attention_input);
+  place(&BlockTrace::output_input, sums.output_input);
+  place(&BlockTrace::mlp_input, sums.mlp_input);
+  place(&BlockTrace::down_input, sums.down_input);
+  if (shape.row_metric) add_row_metrics(shape, quant, sums);
+  if (shape.value_attention) add_value_sums(shape, quant, full, length, sums.value);
+  sums.tokens[0] += quant.attention_input.rows();
+}
+
+}  // namespace constrictor::hessian

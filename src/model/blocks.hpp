@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Inside of model/: the families, and what their block functions share.
+
+#include "model/forward.hpp"
+
+namespace constrictor::model {
+
+/// The arguments of `forward`, all but the hidden states.
+struct Step {
+  const ModelSpec& spec;
+  const Block& block;
+  Index length;
+  Products products;
+  Keep keep;
+
+  /// Frees a matrix that the caller did not ask to keep.
+  void done_with(Matrix<float>& matrix) const {
+    if (keep == Keep::output_only) matrix = {};
+  }
+};
+
+BlockTrace llama_block(const Step& step, View<const float> hidden);
+BlockTrace opt_block(const Step& step, View<const float> hidden);
+
+}  // namespace constrictor::model

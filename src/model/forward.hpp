@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "core/bfloat16.hpp"
+#include "core/matrix.hpp"
+#include "data/block.hpp"
+#include "data/block_trace.hpp"
+#include "data/model_spec.hpp"
+
+namespace constrictor::model {
+
+using constrictor::BlockTrace;
+
+/// `output_only`: everything else is freed as soon as it has been used, and empty in the result.
+enum class Keep { output_only, layer_inputs };
+
+/// One transformer block on whole sequences; positions start at 0 in each.
+///
+///   hidden    [sequences * length x hidden]
+///   products  float32 or bfloat16; `automatic` must have been resolved (`resolved_products`).
+///   Attention
+///             scores, probabilities, norms and the residual stream are float32 either way.
+///
+/// A sequence's result does not depend on the others in the chunk, beyond the rounding of products.
+BlockTrace forward(const ModelSpec& spec, const Block& block, View<const float> hidden,
+                   Index length, Products products, Keep keep);
+
+/// `automatic` becomes bfloat16 for models stored in bfloat16 and float32 for all others.
+inline Products resolved_products(const ModelSpec& spec, Products asked) {
+  if (asked != Products::automatic) return asked;
+  return spec.dtype == DType::bfloat16 ? Products::bfloat16 : Products::float32;
+}
+
+}  // namespace constrictor::model

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/linear.hpp"
+
+#include "kernels/add_bias.hpp"
+#include "kernels/round_to_bfloat16.hpp"
+#include "linalg/gemm.hpp"
+
+namespace constrictor::model {
+using linalg::Transpose;
+
+LinearInput::LinearInput(View<float> x, Products products) : x_(read_only(x)), products_(products) {
+  CONSTRICTOR_REQUIRE(products != Products::automatic);
+  if (products == Products::float32) return;
+  rounded_ = Matrix<bfloat16>::uninitialized(x.rows, x.cols);
+  kernels::round_to_bfloat16(x, rounded_.view());
+}
+
+Matrix<float> LinearInput::times(const Layer& layer) const {
+  auto y = Matrix<float>::uninitialized(x_.rows, layer.weight.rows());
+  multiply(layer, 0.0f, y.view());
+  return y;
+}
+
+void LinearInput::add_times(const Layer& layer, View<float> y) const { multiply(layer, 1.0f, y); }
+
+void LinearInput::multiply(const Layer& layer, float beta, View<float> y) const {
+  const auto& W = layer.weight;
+  CONSTRICTOR_REQUIRE(x_.cols == W.cols() && y.rows == x_.rows && y.cols == W.rows(), layer.name,
+                      x_.rows, x_.cols, W.rows(), W.cols(), y.rows, y.cols);
+  if (products_ == Products::float32) {
+    linalg::gemm<float>(Transpose::no, Transpose::yes, 1.0f, x_, W.view(), beta, y);
+  } else {
+    const auto& rounded_weight = layer.weight_bf16;
+    CONSTRICTOR_REQUIRE(rounded_weight.rows() == W.rows() && rounded_weight.cols() == W.cols(),
+                        layer.name, rounded_weight.rows(), rounded_weight.cols());
+    linalg::gemm(Transpose::no, Transpose::yes, rounded_.view(), rounded_weight.view(), beta, y);
+  }
+  if (!layer.bias.empty()) kernels::add_bias(layer.bias, y);
+}
+
+}  // namespace constrictor::model
