@@ -97,11 +97,9 @@ bool all_zero(View<const T> M) {
   return true;
 }
 
-}  // namespace
-
+/// Checks, copies, and gives dead inputs their diagonal entry; no damping yet.
 template <class T>
-InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings& settings,
-                          const std::string& name) {
+InputSide<T> checked_input(View<const T> H, View<const T> D, Index length, const std::string& name) {
   require_finite(H, name, "H_in");
   require_finite(D, name, "the drift D");
   InputSide<T> side;
@@ -109,30 +107,50 @@ InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings
   for (Index i = 0; i < H.rows; ++i)
     if (H(i, i) == T(0)) {
       side.dead.push_back(i);
-      side.H(i, i) = T(1) / T(settings.length);
+      side.H(i, i) = T(1) / T(length);
     }
-  const Attempt attempt =
-      damp_and_factor(side.H, side.U, side.order, settings.column_order, settings.damping, name);
-  side.damping = attempt.damping;
-  side.retries = attempt.retries;
-  side.second_try_in_double = attempt.in_double;
-  side.condition = linalg::condition_estimate<T>(side.U.view());
+  return side;
+}
 
-  // Block 0 has seen no quantized layer: its drift is exactly zero and costs nothing.
-  if (settings.drift == Drift::none || settings.alpha == 0 || D.size() == 0 || all_zero(D))
-    return side;
+/// Sets side.D = alpha D. Block 0 has seen no quantized layer: its drift is exactly zero and costs nothing.
+template <class T>
+bool take_drift(View<const T> D, const FactorSettings& settings, InputSide<T>& side) {
+  if (settings.drift == Drift::none || settings.alpha == 0 || D.size() == 0 || all_zero(D)) return false;
   side.D = Matrix<T>(D);
   for (T& v : side.D.values()) v *= T(settings.alpha);
   for (const Index dead : side.dead)
     for (Index r = 0; r < side.D.rows(); ++r) side.D(r, dead) = 0;
+  return true;
+}
+
+}  // namespace
+
+template <class T>
+InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& settings, const std::string& name) {
+  auto side = checked_input(H, D, settings.length, name);
+  double mean = 0;
+  for (Index i = 0; i < H.rows; ++i) mean += static_cast<double>(side.H(i, i)) / static_cast<double>(H.rows);
+  for (Index i = 0; i < H.rows; ++i) side.H(i, i) += T(settings.damping * mean);
+  side.damping = settings.damping;
+  take_drift(D, settings, side);
+  return side;
+}
+
+template <class T>
+InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings& settings, const std::string& name) {
+  auto side = checked_input(H, D, settings.length, name);
+  const Attempt attempt = damp_and_factor(side.H, side.U, side.order, settings.column_order, settings.damping, name);
+  side.damping = attempt.damping;
+  side.retries = attempt.retries;
+  side.second_try_in_double = attempt.in_double;
+  side.condition = linalg::condition_estimate<T>(side.U.view());
+  if (!take_drift(D, settings, side)) return side;
   if (settings.drift == Drift::sequential)
-    side.P =
-        linalg::drift_propagator<T>(reordered<T>(side.D.view(), side.order).view(), side.U.view());
+    side.P = linalg::drift_propagator<T>(reordered<T>(side.D.view(), side.order).view(), side.U.view());
   if (settings.shift_wanted) {
     const auto inverse = linalg::inverse_from_factor<T>(side.U.view());  // in sweep order
     std::vector<std::int32_t> back(side.order.size());
-    for (std::size_t i = 0; i < back.size(); ++i)
-      back[static_cast<std::size_t>(side.order[i])] = static_cast<std::int32_t>(i);
+    for (std::size_t i = 0; i < back.size(); ++i) back[static_cast<std::size_t>(side.order[i])] = static_cast<std::int32_t>(i);
     side.shift = linalg::product<T>(side.D.view(), reordered<T>(inverse.view(), back).view());
   }
   return side;
@@ -153,6 +171,8 @@ OutputSide<T> factor_output(View<const T> H, double damping, Order row_order,
   return side;
 }
 
+template InputSide<float> damp_input(View<const float>, View<const float>, const FactorSettings&, const std::string&);
+template InputSide<double> damp_input(View<const double>, View<const double>, const FactorSettings&, const std::string&);
 template InputSide<float> factor_input(View<const float>, View<const float>, const FactorSettings&,
                                        const std::string&);
 template InputSide<double> factor_input(View<const double>, View<const double>,

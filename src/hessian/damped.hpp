@@ -9,6 +9,11 @@
 
 namespace constrictor::hessian {
 
+/// No factor whatever the damping; a run may allow a simpler method for it. NaN is not of this kind.
+struct FactorizationError : NumericalError {
+  using NumericalError::NumericalError;
+};
+
 /// How the input side is prepared. `shift_wanted`: the target shift D H^-1 is needed (exact drift,
 /// or sequential drift with an output side).
 struct FactorSettings {
@@ -21,12 +26,16 @@ struct FactorSettings {
 };
 
 /// Damps and factors. When the factorization fails it is tried again in float64, then with ten
-/// times the damping, five times at most; then NumericalError with `name`, the condition and
+/// times the damping, five times at most; then FactorizationError with `name`, the condition and
 /// advice.
 ///   H [in x in] raw H_in (both triangles), D [in x in] raw drift or empty
 template <class T>
 InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings& settings,
                           const std::string& name);
+
+/// The same without factors, for plain rounding: damped H and D only.
+template <class T>
+InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& settings, const std::string& name);
 
 /// The same for H_out [d x d] of one head. A zero diagonal entry (a channel that no key meets) is
 /// set to 1.

@@ -38,12 +38,16 @@ TYPED_TEST(Factor, IsTheInverseOfTheKnownRoot) {
     const auto I = product<T>(U.view(), R.view());  // U R = 1
     for (Index i = 0; i < n; ++i)
       for (Index j = 0; j < n; ++j) {
-        ASSERT_NEAR(double(I(i, j)), i == j, double(n) * 40 * std::numeric_limits<T>::epsilon()) << n;
-        if (j < i) { ASSERT_EQ(U(i, j), T(0)); }
+        ASSERT_NEAR(double(I(i, j)), i == j, double(n) * 40 * std::numeric_limits<T>::epsilon())
+            << n;
+        if (j < i) {
+          ASSERT_EQ(U(i, j), T(0));
+        }
       }
     const auto inverse = inverse_from_factor<T>(U.view());
     const auto one = product<T>(inverse.view(), H.view());
-    for (Index i = 0; i < n; ++i) ASSERT_NEAR(double(one(i, i)), 1, double(n) * 400 * std::numeric_limits<T>::epsilon());
+    for (Index i = 0; i < n; ++i)
+      ASSERT_NEAR(double(one(i, i)), 1, double(n) * 400 * std::numeric_limits<T>::epsilon());
   }
 }
 
@@ -74,7 +78,9 @@ TYPED_TEST(Factor, DriftPropagatorIsItsDefinition) {
     const auto P = drift_propagator<T>(D.view(), U.view());
     for (Index i = 0; i < n; ++i)
       for (Index j = 0; j < n; ++j)
-        ASSERT_NEAR(double(P(i, j)), double(expected(i, j)), 200 * double(n) * std::numeric_limits<T>::epsilon()) << n;
+        ASSERT_NEAR(double(P(i, j)), double(expected(i, j)),
+                    200 * double(n) * std::numeric_limits<T>::epsilon())
+            << n;
   }
 }
 

@@ -34,8 +34,10 @@ TEST_P(Gemm, EqualsThePlainTripleLoop) {
   const auto [m, n, k] = GetParam();
   for (const Transpose a : {Transpose::no, Transpose::yes})
     for (const Transpose b : {Transpose::no, Transpose::yes}) {
-      const auto A = a == Transpose::no ? random_matrix<float>(m, k, 1) : random_matrix<float>(k, m, 1);
-      const auto B = b == Transpose::no ? random_matrix<float>(k, n, 2) : random_matrix<float>(n, k, 2);
+      const auto A =
+          a == Transpose::no ? random_matrix<float>(m, k, 1) : random_matrix<float>(k, m, 1);
+      const auto B =
+          b == Transpose::no ? random_matrix<float>(k, n, 2) : random_matrix<float>(n, k, 2);
       auto C = random_matrix<float>(m, n, 3);
       const auto before = C;
       gemm<float>(a, b, 0.5f, A.view(), B.view(), 2.f, C.view());
@@ -53,8 +55,10 @@ TEST_P(Gemm, BfloatFactorsSumInFloat32) {
   const auto [m, n, k] = GetParam();
   for (const Transpose a : {Transpose::no, Transpose::yes})
     for (const Transpose b : {Transpose::no, Transpose::yes}) {
-      const auto A = a == Transpose::no ? random_matrix<bfloat16>(m, k, 1) : random_matrix<bfloat16>(k, m, 1);
-      const auto B = b == Transpose::no ? random_matrix<bfloat16>(k, n, 2) : random_matrix<bfloat16>(n, k, 2);
+      const auto A =
+          a == Transpose::no ? random_matrix<bfloat16>(m, k, 1) : random_matrix<bfloat16>(k, m, 1);
+      const auto B =
+          b == Transpose::no ? random_matrix<bfloat16>(k, n, 2) : random_matrix<bfloat16>(n, k, 2);
       auto C = random_matrix<float>(m, n, 3);
       const auto before = C;
       gemm(a, b, A.view(), B.view(), 1.f, C.view());
@@ -68,8 +72,9 @@ TEST_P(Gemm, BfloatFactorsSumInFloat32) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Gemm,
-                         testing::Values(Shape{0, 3, 2}, Shape{1, 1, 1}, Shape{3, 5, 0}, Shape{7, 300, 13},
-                                         Shape{257, 259, 31}, Shape{16, 1100, 128}));
+                         testing::Values(Shape{0, 3, 2}, Shape{1, 1, 1}, Shape{3, 5, 0},
+                                         Shape{7, 300, 13}, Shape{257, 259, 31},
+                                         Shape{16, 1100, 128}));
 
 TEST(Gemm, BitsDoNotDependOnTheNumberOfThreads) {
   const auto A = random_matrix<float>(531, 419, 4), B = random_matrix<float>(419, 777, 5);

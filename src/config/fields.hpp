@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The deck, key by key: name, place in RunSpec, range, meaning. Reading, writing and the run's
+// identity are visitors of this one table (read_fields.hpp, write_fields.hpp), so that they cannot
+// drift apart. Words of enums: data/words.hpp. Defaults: data/specs.hpp and presets.hpp.
+
+#include <limits>
+
+#include "data/specs.hpp"
+
+namespace constrictor::config {
+
+constexpr Index no_limit = std::numeric_limits<Index>::max();
+
+/// All keys of `quant` that may also stand below quant.layers.<pattern>.
+template <class Field, class Spec>
+void visit_layer_keys(Field& field, Spec& spec) {
+  field.word("method", spec.method, "", {"two_stage", "aespa"});
+  field.integer("bits", spec.bits, 2, 8, "width of one stored code");
+  field.integer("group_size", spec.group_size, 0, no_limit,
+                "inputs that share a scale; 0 = a whole row");
+  field.flag("symmetric", spec.symmetric, "zero point in the middle of the codes");
+  field.word("grid", spec.grid, "how scales are searched", {});
+  field.integer("rows_at_once", spec.rows_at_once, 1, 4096, "rows of a head taken together");
+  field.word("drift", spec.drift, "correction for quantized inputs", {});
+  field.number("alpha", spec.alpha, 0, 1, "share of the drift that is corrected");
+  field.flag("adaptive_grid", spec.adaptive_grid, "fit scales to weights already corrected");
+  field.integer("refine_passes", spec.refine_passes, 0, 100,
+                "coordinate descent over scales; 0 = off");
+  field.word("column_order", spec.column_order, "", {"pivoted"});
+  field.word("row_order", spec.row_order, "", {});
+  field.word("value_hessian", spec.value_hessian, "", {});
+  field.word("row_metric", spec.row_metric, "", {"softmax"});
+  field.word("value_row_metric", spec.value_row_metric, "", {});
+  field.number("damping", spec.damping, 1e-8, 1, "share of the mean diagonal added to it");
+  field.either("fallback", spec.fallback_rtn, "none", "rtn", "when a factorization fails for good");
+}
+
+/// Keys of later versions: decks may hold them, with the value that switches the feature off.
+template <class Field>
+void visit_later_keys(Field& field) {
+  field.fixed("beam", "1");
+  field.fixed("polish", "0");
+  field.fixed("gather", "block");
+}
+
+template <class Visitor, class Run>
+void visit_quant(Visitor& visitor, Run& run) {
+  visitor.section("quant", [&](auto& field) {
+    visit_layer_keys(field, run.quant);
+    visit_later_keys(field);
+    field.layers("layers", run.quant.overrides);
+  });
+}
+
+template <class Visitor, class Run>
+void visit_deck(Visitor& visitor, Run& run) {
+  visitor.section("model", [&](auto& field) {
+    field.required_text("path", run.model.path, "Hugging Face folder");
+  });
+  visitor.section("calibration", [&](auto& field) {
+    field.required_text("tokens", run.calibration.tokens, "");
+    field.sha256("tokens_sha256", run.calibration.tokens_sha256,
+                 "when given, the file must have it");
+    field.integer("sequences", run.calibration.sequences, 1, no_limit, "the first n of the file");
+  });
+  visit_quant(visitor, run);
+  visitor.section("evaluation", [&](auto& field) {
+    field.texts("tokens", run.evaluation.tokens, "");
+    field.flag("kl", run.evaluation.kl, "KL and top-1 agreement against full precision");
+  });
+  visitor.section("run", [&](auto& field) {
+    field.text("out", run.run.out, "result goes to <out>/<run-id>");
+    field.one_of("device", run.run.device, {"cpu", "cuda"}, "");
+    field.word("reduction", run.run.reduction, "exact: the same bits on any number of ranks", {});
+    field.word("products", run.run.products, "automatic: as the model's files", {});
+    field.integer("lanes", run.run.lanes, 1, 1024, "leaves of the exact sum");
+    field.integer("threads", run.run.threads, 0, 4096, "per rank; 0 = cores / ranks on the node");
+    field.section("keep", [&](auto& kept) {
+      kept.flag("statistics", run.run.keep.statistics, "H_in, D, H_out as used");
+      kept.integer("activations", run.run.keep.activations, 0, no_limit, "of the first n tokens");
+    });
+  });
+}
+
+}  // namespace constrictor::config

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/presets.hpp"
+
+#include <array>
+
+namespace constrictor::config {
+
+namespace {
+// method, rows_at_once, drift, row_metric, value_hessian, refine_passes
+constexpr std::array presets = {
+    Preset{Method::rtn, 16, Drift::none, RowMetric::none, ValueHessian::input, 0},
+    Preset{Method::gptq, 16, Drift::none, RowMetric::none, ValueHessian::input, 0},
+    Preset{Method::boa, 1, Drift::none, RowMetric::attention, ValueHessian::attention, 0},
+    Preset{Method::turboboa, 16, Drift::sequential, RowMetric::attention, ValueHessian::attention,
+           1},
+};
+}  // namespace
+
+const Preset& preset(Method method) {
+  for (const Preset& known : presets)
+    if (known.method == method) return known;
+  throw Bug("a method without preset in config/presets.cpp");
+}
+
+void apply_preset(Method method, QuantSpec& spec) {
+  const Preset& values = preset(method);
+  spec.method = method;
+  spec.rows_at_once = values.rows_at_once;
+  spec.drift = values.drift;
+  spec.row_metric = values.row_metric;
+  spec.value_hessian = values.value_hessian;
+  spec.refine_passes = values.refine_passes;
+}
+
+}  // namespace constrictor::config

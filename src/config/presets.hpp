@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "data/specs.hpp"
+
+namespace constrictor::config {
+
+/// What a method sets unless the deck says otherwise; all other values keep their defaults.
+struct Preset {
+  Method method;
+  Index rows_at_once;
+  Drift drift;
+  RowMetric row_metric;
+  ValueHessian value_hessian;
+  Index refine_passes;
+};
+
+const Preset& preset(Method method);
+
+/// Sets the method and the values of its preset.
+void apply_preset(Method method, QuantSpec& spec);
+
+}  // namespace constrictor::config

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schedule/cost.hpp"
+
+namespace constrictor::schedule {
+
+double factor_cost(Index inputs) {
+  const auto n = static_cast<double>(inputs);
+  return n * n * n;  // potrf 1/3, inverse 1/3, second factor 1/3
+}
+
+double rows_cost(const QuantSpec& spec, Index rows, Index inputs) {
+  const auto n = static_cast<double>(inputs);
+  constexpr double candidates = 200;  // 100 shrinks x 2 zeros, each a pass over the row
+  double per_row = candidates * n;
+  if (spec.grid == GridSearch::hessian) per_row += 16 * n * n;  // candidates that pruning leaves
+  if (spec.method != Method::rtn) per_row += n * n / 2;         // sweep and trailing products
+  if (spec.drift != Drift::none) per_row += n * n;              // the panel of P rides along
+  per_row += static_cast<double>(spec.refine_passes) * n * n;   // W H of the refinement
+  per_row += n * n;                                             // losses
+  return static_cast<double>(rows) * per_row;
+}
+
+}  // namespace constrictor::schedule

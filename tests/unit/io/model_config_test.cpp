@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/model_config.hpp"
+
+#include "test_support.hpp"
+
+namespace constrictor::io {
+namespace {
+
+ModelSpec config_with(const std::string& from, const std::string& to,
+                      const std::string& model = "llama_gqa") {
+  const TemporaryFolder folder;
+  copy_model(model, folder.path());
+  replace_in_file(folder / "config.json", from, to);
+  return read_model_config(folder / "config.json");
+}
+
+std::string complaint(const std::string& from, const std::string& to,
+                      const std::string& model = "llama_gqa") {
+  const std::string text = message_of<UserError>([&] { config_with(from, to, model); });
+  EXPECT_CONTAINS(text, "config.json: ");
+  return text;
+}
+
+TEST(ModelConfig, LlamaWithGroupsAndLlama3Rope) {
+  const ModelSpec spec = read_model_config(oracle("llama_gqa") / "config.json");
+  EXPECT_EQ(spec.family, Family::llama);
+  EXPECT_EQ(spec.blocks, 2);
+  EXPECT_EQ(spec.hidden, 40);
+  EXPECT_EQ(spec.embedding_width, 40);
+  EXPECT_EQ(spec.feed_forward, 56);
+  EXPECT_EQ(spec.heads, 4);
+  EXPECT_EQ(spec.kv_heads, 2);
+  EXPECT_EQ(spec.head_dim, 16);  // not 40 / 4
+  EXPECT_EQ(spec.vocabulary, 97);
+  EXPECT_EQ(spec.max_positions, 64);
+  EXPECT_EQ(spec.norm_eps, 1e-5);
+  EXPECT_EQ(spec.rope.scaling, RopeScaling::llama3);
+  EXPECT_EQ(spec.rope.theta, 10000);
+  EXPECT_EQ(spec.rope.factor, 8);
+  EXPECT_EQ(spec.rope.low_freq_factor, 1);
+  EXPECT_EQ(spec.rope.high_freq_factor, 4);
+  EXPECT_EQ(spec.rope.original_max_positions, 16);
+  EXPECT_FALSE(spec.tied_embeddings);
+  EXPECT_FALSE(spec.attention_bias);
+}
+
+TEST(ModelConfig, LlamaWithoutHeadDimAndWithTheOldSpellingOfLinear) {
+  const ModelSpec spec = read_model_config(oracle("llama_linear") / "config.json");
+  EXPECT_EQ(spec.head_dim, 8);
+  EXPECT_EQ(spec.kv_heads, 4);
+  EXPECT_EQ(spec.rope.scaling, RopeScaling::linear);
+  EXPECT_EQ(spec.rope.factor, 2.5);
+  EXPECT_EQ(spec.rope.theta, 500);
+  EXPECT_TRUE(spec.tied_embeddings);
+}
+
+TEST(ModelConfig, LlamaWithRopeParametersAndBiases) {
+  const ModelSpec spec = read_model_config(oracle("llama_bias") / "config.json");
+  EXPECT_EQ(spec.rope.scaling, RopeScaling::none);
+  EXPECT_EQ(spec.rope.theta, 20000);
+  EXPECT_EQ(spec.kv_heads, 1);
+  EXPECT_TRUE(spec.attention_bias);
+  EXPECT_TRUE(spec.mlp_bias);
+}
+
+TEST(ModelConfig, OptBothWays) {
+  const ModelSpec before = read_model_config(oracle("opt_before") / "config.json");
+  EXPECT_EQ(before.family, Family::opt);
+  EXPECT_TRUE(before.norm_before);
+  EXPECT_TRUE(before.final_norm);
+  EXPECT_TRUE(before.tied_embeddings);
+  EXPECT_TRUE(before.attention_bias && before.mlp_bias);
+  EXPECT_EQ(before.activation, "relu");
+  EXPECT_EQ(before.feed_forward, 64);
+  EXPECT_EQ(before.kv_heads, before.heads);
+  const ModelSpec after = read_model_config(oracle("opt_after") / "config.json");
+  EXPECT_FALSE(after.norm_before);
+  EXPECT_FALSE(after.final_norm);
+  EXPECT_EQ(after.embedding_width, 24);
+  EXPECT_EQ(after.head_dim, 16);
+  EXPECT_FALSE(config_with("\"_remove_final_layer_norm\": false",
+                           "\"_remove_final_layer_norm\": true", "opt_before")
+                   .final_norm);
+}
+
+TEST(ModelConfig, NullMeansAbsent) {
+  EXPECT_EQ(config_with("\"head_dim\": 16", "\"head_dim\": null").head_dim, 10);
+  EXPECT_EQ(config_with("\"num_key_value_heads\": 2", "\"num_key_value_heads\": null").kv_heads, 4);
+}
+
+TEST(ModelConfig, EachDefectHasItsOwnSentence) {
+  const std::string type = "\"model_type\": \"llama\"";
+  EXPECT_CONTAINS(complaint(type, "\"model_type\": \"mistral\""),
+                  "\"model_type\" is mistral; supported are llama and opt");
+  EXPECT_CONTAINS(complaint(type, "\"no\": 1"), "has no \"model_type\"");
+  EXPECT_CONTAINS(complaint(type, type + ", \"quantization_config\": {}"), "quantized already");
+  EXPECT_CONTAINS(complaint("\"LlamaForCausalLM\"", "\"LlamaForTokenClassification\""),
+                  "does not list LlamaForCausalLM");
+  EXPECT_CONTAINS(complaint("\"hidden_size\": 40", "\"hidden\": 40"), "has no \"hidden_size\"");
+  for (const char* bad : {"0", "-40", "40.5", "\"40\"", "[40]", "1e300", "4294967296"})
+    EXPECT_CONTAINS(complaint("\"hidden_size\": 40", "\"hidden_size\": " + std::string(bad)),
+                    "\"hidden_size\" must be a whole number from 1 to 2147483647");
+  EXPECT_CONTAINS(complaint("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3"),
+                  "num_attention_heads 4 is not a multiple of num_key_value_heads 3");
+  EXPECT_CONTAINS(complaint("\"head_dim\": 16", "\"head_dim\": 15"), "is odd");
+  EXPECT_CONTAINS(complaint("\"head_dim\": 16,\n  \"hidden_act\": \"silu\",\n  \"hidden_size\": 40",
+                            "\"hidden_act\": \"silu\",\n \"hidden_size\": 42"),
+                  "hidden_size 42 is not a multiple of num_attention_heads 4");
+  EXPECT_CONTAINS(complaint("\"silu\"", "\"gelu\""), "\"hidden_act\" is gelu; supported is silu");
+  EXPECT_CONTAINS(complaint("\"relu\"", "\"gelu\"", "opt_before"),
+                  "\"activation_function\" is gelu");
+  EXPECT_CONTAINS(complaint("\"layer_norm_elementwise_affine\": true",
+                            "\"layer_norm_elementwise_affine\": false", "opt_before"),
+                  "layer_norm_elementwise_affine");
+  EXPECT_CONTAINS(complaint("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": 0"),
+                  "must be true or false");
+}
+
+TEST(ModelConfig, RopeIsCheckedToo) {
+  const std::string type = "\"rope_type\": \"llama3\"";
+  EXPECT_CONTAINS(complaint(type, "\"rope_type\": \"yarn\""),
+                  "\"rope_scaling.rope_type\" is yarn; supported are default, linear and llama3");
+  EXPECT_CONTAINS(complaint("\"factor\": 8.0", "\"factor\": 0"),
+                  "\"rope_scaling.factor\" must be above 0");
+  EXPECT_CONTAINS(complaint("\"factor\": 8.0,", ""), "has no \"rope_scaling.factor\"");
+  EXPECT_CONTAINS(complaint("\"high_freq_factor\": 4.0", "\"high_freq_factor\": 1.0"),
+                  "\"rope_scaling.high_freq_factor\" must be above low_freq_factor");
+  EXPECT_CONTAINS(complaint("\"rope_theta\": 10000.0", "\"rope_theta\": -1"),
+                  "rope_theta\" must be");
+  EXPECT_CONTAINS(
+      complaint("\"rope_parameters\": {", "\"rope_parameters\": 3, \"x\": {", "llama_bias"),
+      "\"rope_parameters\" must be an object");
+  EXPECT_EQ(config_with(type, "\"rope_type\": \"default\"").rope.scaling, RopeScaling::none);
+}
+
+TEST(ModelConfig, WhatIsNoJsonIsSaidToBeNone) {
+  const TemporaryFolder folder;
+  const auto say = [&](const std::string& text) {
+    write_bytes(folder / "config.json", text);
+    return message_of<UserError>([&] { read_model_config(folder / "config.json"); });
+  };
+  EXPECT_CONTAINS(say(""), "is not valid JSON");
+  EXPECT_CONTAINS(say("{\"model_type\": "), "is not valid JSON at byte");
+  EXPECT_CONTAINS(say("[1]"), "is not a JSON object");
+  EXPECT_CONTAINS(say("{\"model_type\": 1e999}"), "is not valid JSON");
+  EXPECT_CONTAINS(say(std::string(1'000'000, '[')), "is not valid JSON");
+  std::filesystem::remove(folder / "config.json");
+  EXPECT_CONTAINS(message_of<UserError>([&] { read_model_config(folder / "config.json"); }),
+                  "config.json: cannot be read: No such file");
+}
+
+}  // namespace
+}  // namespace constrictor::io
