@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "comm/mpi_check.hpp"
 #include "core/error.hpp"
@@ -38,7 +39,7 @@ std::string mpi_library() {
   int length = 0;
   CONSTRICTOR_MPI(MPI_Get_library_version(words.data(), &length));
   words.resize(static_cast<std::size_t>(length));
-  return words.substr(0, words.find('\n'));
+  return words.substr(0, words.find_first_of(std::string_view(",\n\0", 3)));
 }
 
 }  // namespace constrictor::comm

@@ -17,7 +17,7 @@ class MpiSession {
   [[noreturn]] static void abort(int exit_code);
 };
 
-/// "Open MPI v4.1.4, ...", for --version and the record.
+/// "Open MPI v4.1.4", for --version and the record.
 std::string mpi_library();
 
 }  // namespace constrictor::comm

@@ -66,18 +66,17 @@ QuantSpec read_spec(const H5Group& group) {
 }
 
 /// The result must be usable: `dequantized` divides by the number of groups.
-void check_shapes(const QuantizedLayer& layer) {
+bool shapes_fit(const QuantizedLayer& layer) {
   const Index out = layer.codes.rows(), in = layer.codes.cols(), groups = layer.scale.cols();
-  if (groups < 1 || in % groups != 0 || layer.scale.rows() != out || layer.zero.rows() != out ||
-      layer.zero.cols() != groups)
-    throw LibraryError("the shapes of codes, scale and zero of " + layer.name +
-                       " do not fit each other");
+  return groups >= 1 && in % groups == 0 && layer.scale.rows() == out && layer.zero.rows() == out &&
+         layer.zero.cols() == groups;
 }
 
 }  // namespace
 
 void write_layer(H5Group& group, const QuantizedLayer& layer, Index position) {
-  check_shapes(layer);
+  CONSTRICTOR_REQUIRE(shapes_fit(layer), layer.name, layer.codes.rows(), layer.codes.cols(),
+                      layer.scale.rows(), layer.scale.cols(), layer.zero.rows(), layer.zero.cols());
   write_spec(group, layer.spec);
   group.set_attribute("position", position);
   write_word(group, "role", layer.role);
@@ -131,7 +130,8 @@ QuantizedLayer read_layer(const H5Group& group, const std::string& name) {
   const H5Group error = group.group("error");
   layer.row_loss = error.vector<float>("row_loss");
   layer.column_energy = error.vector<float>("column_energy");
-  check_shapes(layer);
+  if (!shapes_fit(layer))
+    throw LibraryError("the shapes of codes, scale and zero of " + name + " do not fit each other");
   return layer;
 }
 

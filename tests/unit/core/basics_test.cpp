@@ -122,6 +122,7 @@ TEST(BuildInfo, IsFilledIn) {
   if (sha != "unknown") {
     EXPECT_EQ(sha.find_first_not_of("0123456789abcdef+"), std::string::npos) << sha;
   }
+}
 
 }  // namespace
 }  // namespace constrictor

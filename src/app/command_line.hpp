@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <string>
+#include <vector>
+
+namespace constrictor::app {
+
+enum class Command { help, version, quantize, evaluate, inspect, tokens };
+
+/// What the user asked for. UserError when it makes no sense: one sentence, and where help is.
+struct CommandLine {
+  Command command = Command::help;
+  std::string help;                    // help: the text to print
+  std::string deck;                    // quantize
+  std::string run_dir;                 // quantize: --run-dir; evaluate, inspect: the run
+  std::string from_statistics;         // quantize
+  bool dry_run = false;                // quantize
+  bool force = false;                  // quantize
+  std::string model;                   // evaluate: --model instead of a run
+  std::vector<std::string> tokens;     // evaluate: --tokens
+  std::vector<std::string> overrides;  // quantize, evaluate: --set
+  std::vector<std::string> arguments;  // tokens: handed on as they are
+};
+
+/// `words`: argv without the program's name.
+CommandLine parse_command_line(const std::vector<std::string>& words);
+
+/// True for the commands that work on all ranks; decided from the first word alone, so that
+/// mistakes in the rest are reported once and not by every rank. An unknown command counts too.
+bool needs_ranks(const std::vector<std::string>& words);
+
+}  // namespace constrictor::app

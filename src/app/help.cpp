@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/help.hpp"
+
+#include <fmt/format.h>
+
+#include "comm/session.hpp"
+#include "core/build_info.hpp"
+#include "device/device.hpp"
+#include "linalg/gemm.hpp"
+
+namespace constrictor::app {
+
+namespace {
+constexpr const char* exit_codes = R"(
+exit codes
+  0   done
+  2   bad input: command line, deck, model or token file
+  3   not enough memory predicted (quantize --force starts all the same)
+  4   numerical failure: NaN, Inf, a factorization that fails whatever the damping
+  5   file system: disk full, folder not writable
+  75  preempted by SIGTERM or SIGUSR1; run the same command again to go on
+  1   anything else
+)";
+}  // namespace
+
+std::string help_of_all() {
+  return std::string(R"(constrictor: post-training quantization of language models
+
+usage: constrictor COMMAND ...
+
+  quantize DECK     model folder + tokens -> quantized blocks in HDF5, perplexity, table
+  evaluate RUN      perplexity and KL of a finished run, or of a model folder (--model)
+  inspect RUN       what happened to every layer: loss, damping, retries, seconds
+  tokens            text -> token file (once, on a login node)
+  --version         versions and what this build can do
+  COMMAND --help    options and examples
+
+examples
+  constrictor quantize deck.yaml --dry-run
+  mpirun -np 4 constrictor quantize deck.yaml --set quant.bits=2
+)") + exit_codes;
+}
+
+std::string help_of_quantize(const std::string& options) {
+  return fmt::format(R"(usage: [mpirun -np RANKS] constrictor quantize DECK [options]
+
+Quantizes block by block and evaluates. Every finished block is on disk; running the same
+command again goes on where it stopped, on any number of ranks.
+
+{}
+examples
+  constrictor quantize deck.yaml --dry-run
+  mpirun -np 4 constrictor quantize deck.yaml --set quant.bits=2 --set quant.method=gptq
+  srun constrictor quantize deck.yaml --run-dir runs/first --set "quant.layers.mlp.down_proj.bits=4"
+  constrictor quantize deck.yaml --from-statistics runs/first --set quant.alpha=0.5
+{})",
+                     options, exit_codes);
+}
+
+std::string help_of_evaluate(const std::string& options) {
+  return fmt::format(R"(usage: [mpirun -np RANKS] constrictor evaluate RUN [options]
+       [mpirun -np RANKS] constrictor evaluate --model FOLDER --tokens FILES [options]
+
+Perplexity; for runs also KL divergence and top-1 agreement against full precision. The scores of
+a run are printed and stored in its run.h5.
+
+{}
+examples
+  mpirun -np 4 constrictor evaluate runs/first
+  constrictor evaluate runs/first --tokens tokens/c4-new.tokens.h5 --set evaluation.kl=false
+  constrictor evaluate --model models/Llama-3.2-1B --tokens tokens/wikitext2-test.tokens.h5
+{})",
+                     options, exit_codes);
+}
+
+std::string help_of_inspect() {
+  return std::string(R"(usage: constrictor inspect RUN
+
+Prints a run folder: where it comes from, one row per layer (loss relative to the layer's output,
+damping, retries, method really used, seconds), and the scores. Works while the run goes on.
+
+example
+  constrictor inspect runs/first
+)") + exit_codes;
+}
+
+std::string version_text() {
+  const BuildInfo& build = build_info();
+  return fmt::format(
+      "constrictor  {} ({})\ncompiler     {}, {}\nMPI          {}\nproducts     {}{}\nCUDA         "
+      "{}\nprocessor    {}\n",
+      build.version, build.git_sha, build.compiler, build.build_type, comm::mpi_library(),
+      linalg::product_library(),
+      linalg::has_native_bfloat16() ? ", bfloat16 on the processor" : ", bfloat16 emulated",
+      device::cuda_description(), device::cpu_description());
+}
+
+}  // namespace constrictor::app

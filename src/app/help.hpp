@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <string>
+
+namespace constrictor::app {
+
+// The help texts. `options` is the list that Boost prints from the options themselves.
+std::string help_of_all();
+std::string help_of_quantize(const std::string& options);
+std::string help_of_evaluate(const std::string& options);
+std::string help_of_inspect();
+
+/// Versions of the program and its libraries and what this build can do, several lines.
+std::string version_text();
+
+}  // namespace constrictor::app

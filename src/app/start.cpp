@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/start.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include "comm/agree.hpp"
+#include "config/load_deck.hpp"
+#include "config/resolved_text.hpp"
+#include "core/threads.hpp"
+
+namespace constrictor::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+RunSpec deck_for_evaluation(const CommandLine& line) {
+  for (const std::string& assignment : line.overrides) {
+    const auto starts_with = [&](const char* prefix) { return assignment.rfind(prefix, 0) == 0; };
+    if (!starts_with("evaluation.") && !starts_with("run.") && !starts_with("model.path="))
+      throw UserError("--set " + assignment +
+                      ": evaluate takes model.path, evaluation.* and run.* only, the rest is "
+                      "settled by the run");
+  }
+  RunSpec run;
+  if (line.model.empty()) {
+    const fs::path deck = fs::path(line.run_dir) / "deck.yaml";
+    std::error_code ignored;
+    if (!fs::exists(deck, ignored))
+      throw UserError(line.run_dir + ": no run folder (deck.yaml is missing)");
+    run = config::load_deck(deck.string(), line.overrides);
+  } else {
+    run.model.path = line.model;
+    run.calibration.tokens = "none";  // a deck must name one; nobody opens it
+    run = config::parse_deck(config::resolved_text(run), "defaults", line.overrides);
+  }
+  if (!line.tokens.empty()) run.evaluation.tokens = line.tokens;
+  if (run.evaluation.tokens.empty())
+    throw UserError(
+        "nothing to evaluate: evaluation.tokens is empty; name token files with --tokens");
+  return run;
+}
+
+}  // namespace
+
+RunSpec read_deck(const comm::Communicator& ranks, const CommandLine& line) {
+  std::string text;
+  comm::agree_on_root(ranks, [&] {
+    const RunSpec run = line.command == Command::evaluate
+                            ? deck_for_evaluation(line)
+                            : config::load_deck(line.deck, line.overrides);
+    text = config::resolved_text(run);
+  });
+  ranks.broadcast(text);
+  RunSpec run = config::parse_deck(text, "the deck of rank 0");
+  run.run.run_dir = line.run_dir;
+  return run;
+}
+
+std::string start_threads(const comm::Communicator& ranks, int wanted) {
+  const std::vector<int> mine = usable_cores();
+  NodePlace place{0, 0};
+  const auto lists = ranks.all_gather(comm::bytes_of(std::span<const int>(mine)));
+  for (int rank = 0; rank < ranks.size(); ++rank) {
+    const auto at = static_cast<std::size_t>(rank);
+    if (ranks.hosts()[at] != ranks.hosts()[static_cast<std::size_t>(ranks.rank())]) continue;
+    const std::vector<int> theirs = comm::values_of<int>(lists[at]);
+    if (std::find_first_of(mine.begin(), mine.end(), theirs.begin(), theirs.end()) == mine.end())
+      continue;
+    if (rank < ranks.rank()) ++place.number;
+    ++place.ranks;
+  }
+  const ThreadPlan plan = plan_threads(wanted, mine, place);
+  apply(plan);
+  return plan.description;
+}
+
+void run_tokens(const std::vector<std::string>& arguments) {
+  // The Python files lie beside an installed program, or in the source tree it was built from.
+  std::error_code ignored;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
+  std::optional<fs::path> root;
+  for (const fs::path& candidate : {program.parent_path().parent_path() / "share" / "constrictor",
+                                    fs::path(CONSTRICTOR_SOURCE_DIR)})
+    if (!root && fs::exists(candidate / "analysis" / "tokens.py", ignored)) root = candidate;
+  if (!root)
+    throw UserError("tokens: analysis/tokens.py is not where this program was built or installed");
+
+  const fs::path own_python = *root / ".venv" / "bin" / "python";
+  const std::string python = fs::exists(own_python, ignored) ? own_python.string() : "python3";
+  const char* old_path = std::getenv("PYTHONPATH");
+  const std::string path =
+      root->string() + (old_path != nullptr ? std::string(":") + old_path : "");
+  setenv("PYTHONPATH", path.c_str(), 1);
+
+  std::vector<std::string> words = {python, "-m", "analysis.tokens"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execvp(argv[0], argv.data());
+  throw UserError("tokens: cannot start " + python + ": " + std::strerror(errno));
+}
+
+}  // namespace constrictor::app

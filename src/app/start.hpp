@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The steps between command line and work.
+
+#include <string>
+
+#include "app/command_line.hpp"
+#include "comm/communicator.hpp"
+#include "data/specs.hpp"
+
+namespace constrictor::app {
+
+/// Collective. Rank 0 reads the deck (for `evaluate` that of the run, or defaults with --model)
+/// with its overrides; all ranks get the same RunSpec, or all fail with its sentence.
+RunSpec read_deck(const comm::Communicator& ranks, const CommandLine& line);
+
+/// Collective. Gives this rank its threads and cores, among the ranks of its node that may use the
+/// same ones; `wanted` 0 = cores / ranks. Returns what was done, in words.
+std::string start_threads(const comm::Communicator& ranks, int wanted);
+
+/// `constrictor tokens`: replaces this process by the Python program analysis/tokens.py. Throws
+/// when there is no Python or no such program.
+[[noreturn]] void run_tokens(const std::vector<std::string>& arguments);
+
+}  // namespace constrictor::app

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/inspect_run.hpp"
+
+#include <cstdio>
+#include <filesystem>
+
+#include "io/run_folder.hpp"
+#include "pipeline/report_lines.hpp"
+
+namespace constrictor::pipeline {
+namespace {
+
+std::string fact_text(const io::Fact& fact) {
+  if (const auto* words = std::get_if<std::string>(&fact)) return *words;
+  if (const auto* integer = std::get_if<std::int64_t>(&fact)) return std::to_string(*integer);
+  return std::to_string(std::get<double>(fact));
+}
+
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+}  // namespace
+
+void inspect_run(const std::string& run_dir, Screen& screen) {
+  const auto run = io::read_run_file(std::filesystem::path(run_dir) / "run.h5");
+  for (const auto& [name, fact] : run.provenance)
+    if (name != "deck") screen.line(name + std::string(name.size() < 18 ? 18 - name.size() : 1, ' ') + fact_text(fact));
+  screen.line("");
+  std::vector<Screen::Row> rows{{"block", "layer", "method", "bits", "loss", "before refinement", "rounding", "damping", "retries", "dead",
+                                 "condition", "seconds"}};
+  std::vector<std::string> warnings;
+  for (const Index b : io::finished_blocks(run_dir)) {
+    const auto record = io::read_block(std::filesystem::path(run_dir) / "blocks" / io::block_file_name(b));
+    for (const auto& layer : record.layers) {
+      const double scale = layer.loss_scale > 0 ? layer.loss_scale : 1;
+      rows.push_back({std::to_string(b), layer.name, layer.method_used, std::to_string(layer.spec.bits), short_number(layer.relative_loss()),
+                      short_number(layer.loss_before / scale), short_number(layer.loss_rounding / scale), short_number(layer.damping),
+                      std::to_string(layer.damping_retries), std::to_string(layer.dead_columns), short_number(layer.condition_estimate),
+                      short_number(layer.seconds)});
+      for (auto& words : layer_warnings(b, layer)) warnings.push_back(std::move(words));
+    }
+    rows.push_back({std::to_string(b), "(output)", "", "", short_number(record.relative_output_error), "", "", "", "", "", "", ""});
+  }
+  screen.table(rows);
+  std::vector<Scores> scores;
+  for (const auto& [name, score] : run.scores) scores.push_back(score);
+  if (!scores.empty()) screen.table(score_table(scores));
+  for (const auto& words : warnings) screen.warning(words);
+}
+
+}  // namespace constrictor::pipeline

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/quantize_model.hpp"
+
+#include <omp.h>
+
+#include <future>
+
+#include "calib/hidden_states.hpp"
+#include "comm/agree.hpp"
+#include "core/memory.hpp"
+#include "core/threads.hpp"
+#include "model/ends.hpp"
+#include "model/rope.hpp"
+#include "pipeline/evaluation.hpp"
+#include "pipeline/gather_statistics.hpp"
+#include "pipeline/job.hpp"
+#include "pipeline/layer_inputs.hpp"
+#include "pipeline/predict.hpp"
+#include "pipeline/report_lines.hpp"
+#include "pipeline/run_record.hpp"
+#include "pipeline/solve_block.hpp"
+
+namespace constrictor::pipeline {
+namespace {
+
+/// Reads the next block while this one is worked on.
+class BlockReader {
+ public:
+  BlockReader(const comm::Communicator& ranks, const Job& job) : ranks_(ranks), job_(job) { start(0); }
+  /// Collective. The block `index`; reading of the next one begins.
+  Block next(Index index, SecondsByPhase& seconds) {
+    const PhaseTimer timer(seconds, "load");
+    Block block = comm::agree(ranks_, [&] { return pending_.get(); });
+    if (index + 1 < job_.model().blocks) start(index + 1);
+    return block;
+  }
+
+ private:
+  void start(Index index) {
+    pending_ = std::async(std::launch::async, [this, index] {
+      omp_set_num_threads(1);  // this thread's own setting: the others are at work
+      return job_.checkpoint.load_block(index, job_.products);
+    });
+  }
+  const comm::Communicator& ranks_;
+  const Job& job_;
+  std::future<Block> pending_;
+};
+
+calib::HiddenStates embedded(const comm::Communicator& ranks, const Job& job, const calib::Shard& shard) {
+  return comm::agree(ranks, [&] {
+    const auto ids = read_only(job.calibration.ids.view()).rows_from(shard.first_sequence, shard.my_sequences());
+    return calib::HiddenStates(shard, model::embed(job.model(), job.checkpoint.load_ends(), ids));
+  });
+}
+
+void keep_statistics(const LayerInputs& inputs, io::BlockRecord& record) {
+  const auto stacked = [](Matrix<float>& all, const Matrix<float>& page) {
+    auto longer = Matrix<float>::uninitialized(all.rows() + page.rows(), page.cols());
+    std::copy(all.data(), all.data() + all.size(), longer.data());
+    std::copy(page.data(), page.data() + page.size(), longer.row(all.rows()));
+    all = std::move(longer);
+  };
+  for (const LayerPlan& plan : inputs.layers) {
+    auto& kept = record.statistics[plan.layer->name];
+    for (const Index u : plan.units) {
+      const auto raw = inputs.input_statistics(inputs.units[static_cast<std::size_t>(u)]);
+      stacked(kept.input_hessian, raw.H);
+      if (!raw.D.empty()) stacked(kept.input_drift, raw.D);
+    }
+    for (Index h = 0; h < plan.heads; ++h) stacked(kept.output_hessian, inputs.output_hessian(plan, h));
+  }
+}
+
+void keep_activations(const Block& block, KeptInputs kept, io::BlockRecord& record) {
+  for (const Layer& layer : block.layers) {
+    auto found = kept.inputs.find(layer.role);
+    if (found != kept.inputs.end()) record.activations[layer.name] = {std::move(found->second.first), std::move(found->second.second)};
+  }
+}
+
+/// What the loop over blocks carries along.
+struct Walk {
+  const comm::Communicator& ranks;
+  const Job& job;
+  calib::Shard shard;
+  std::vector<float> frequencies;
+  calib::HiddenStates states;
+};
+
+/// One block from statistics to the quantized path's next hidden states; rank 0's record is complete.
+io::BlockRecord quantize_block(Walk& walk, Block& block) {
+  const Job& job = walk.job;
+  io::BlockRecord record;
+  record.index = block.index;
+  const auto& specs = job.specs[static_cast<std::size_t>(block.index)];
+  SumShape shape = sum_shape(job.model(), specs, job.roles);
+  shape.drift &= !walk.states.equal;
+  KeptInputs kept{job.spec.run.keep.activations, {}};
+  const BlockSums sums = gather_statistics(walk.ranks, job.model(), block, walk.shard, {job.products, job.spec.run.reduction, shape},
+                                           walk.states, record.seconds_by_phase, &kept);
+  LayerInputs inputs = plan_layers(job.model(), block, specs, walk.shard.length);
+  use_sums(shape, sums, block, walk.frequencies, walk.shard.length, inputs);
+  record.layers = solve_block(walk.ranks, inputs, record.seconds_by_phase);
+  if (job.spec.run.keep.statistics) keep_statistics(inputs, record);
+  if (kept.tokens > 0) keep_activations(block, std::move(kept), record);
+  apply(record.layers, job.products, block);
+  const auto error = advance_quantized(walk.ranks, job.model(), block, walk.shard, job.products, walk.states, record.seconds_by_phase);
+  record.output_error = error.mean_squared;
+  record.relative_output_error = error.relative;
+  record.output_cosine = error.cosine;
+  record.peak_memory_bytes = walk.ranks.max(Index{peak_memory()});
+  return record;
+}
+
+/// A block that an earlier execution finished: both paths move on, nothing is computed twice.
+void pass_finished_block(Walk& walk, Block& block, const RunRecord& record) {
+  SecondsByPhase ignored;
+  comm::agree(walk.ranks, [&] {
+    const auto layers = record.read_block(block.index);
+    advance_full(walk.job.model(), block, walk.shard, walk.job.products, walk.states);
+    apply(layers, walk.job.products, block);
+  });
+  advance_quantized(walk.ranks, walk.job.model(), block, walk.shard, walk.job.products, walk.states, ignored);
+}
+
+void add(SecondsByPhase& total, const SecondsByPhase& part) {
+  for (const auto& [phase, seconds] : part) total[phase] += seconds;
+}
+
+/// All blocks; returns the warnings that deserve to stand at the end once more.
+std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsByPhase& total, Screen& screen) {
+  const Index blocks = walk.job.model().blocks, done_before = record.blocks_done();
+  std::vector<std::string> all_warnings;
+  if (done_before > 0)
+    screen.line("resuming: " + std::to_string(done_before) + " of " + std::to_string(blocks) + " blocks are finished");
+  BlockReader reader(walk.ranks, walk.job);
+  const double start = wall_seconds();
+  Index worked = 0;
+  bool all_done = done_before == blocks;
+  for (Index b = 0; b < blocks && !all_done; ++b) {
+    const double block_start = wall_seconds();
+    screen.progress("block " + std::to_string(b + 1) + " of " + std::to_string(blocks), static_cast<double>(b) / static_cast<double>(blocks));
+    Block block = reader.next(b, total);
+    if (record.has_block(b)) {
+      const PhaseTimer timer(total, "resume");
+      pass_finished_block(walk, block, record);
+      continue;
+    }
+    const io::BlockRecord result = quantize_block(walk, block);
+    add(total, result.seconds_by_phase);
+    ++worked;
+    const double eta = (wall_seconds() - start) / static_cast<double>(worked) * static_cast<double>(blocks - b - 1);
+    {
+      const PhaseTimer timer(total, "write");
+      record.write_block(result, eta);
+    }
+    screen.line(block_line(result, blocks, wall_seconds() - block_start, eta));
+    for (const auto& layer : result.layers)
+      for (const auto& words : layer_warnings(b, layer)) {
+        screen.warning(words);
+        record.log("warning", {{"words", words}});
+        all_warnings.push_back(words);
+      }
+  }
+  return all_warnings;
+}
+
+void run(const comm::Communicator& ranks, const Job& job, RunRecord& record, Screen& screen) {
+  SecondsByPhase seconds;
+  const auto shard = calib::shard_of(job.calibration.sequences(), job.calibration.length(), job.spec.run.lanes, ranks.size(), ranks.rank());
+  std::vector<std::string> warnings;
+  if (record.blocks_done() < job.model().blocks) {
+    Walk walk{ranks, job, shard, model::rope_frequencies(job.model()), embedded(ranks, job, shard)};
+    warnings = quantize_blocks(walk, record, seconds, screen);
+  } else {
+    screen.line("all " + std::to_string(job.model().blocks) + " blocks are finished already");
+  }
+  const auto scores = evaluate(ranks, job.checkpoint, [&](Index b) { return record.read_block(b); }, job.evaluation,
+                               {job.products, job.spec.evaluation.kl}, seconds, screen);
+  record.write_scores(scores);
+  record.finish(seconds);
+  screen.line("");
+  if (!scores.empty()) screen.table(score_table(scores));
+  screen.line(phase_line(seconds));
+  if (!warnings.empty()) screen.warning(std::to_string(warnings.size()) + " warnings above; they are in " + job.folder + "/log.jsonl too");
+  screen.line("results      " + job.folder);
+}
+
+}  // namespace
+
+void quantize_model(const comm::Communicator& ranks, const RunSpec& spec, const QuantizeOptions& options, Screen& screen) {
+  const Job job = open_job(ranks, spec);
+  const Prediction prediction = predict(ranks, job);
+  if (options.dry_run) return show_prediction(job, prediction, screen);
+  screen.header(header_lines(ranks, job, prediction, options.device, options.threads));
+  if (!options.force) require_memory(ranks, prediction);
+  RunRecord record(ranks, job, {options.device, thread_count()}, screen);
+  try {
+    run(ranks, job, record, screen);
+  } catch (const Preempted& stop) {
+    record.leave("preempted", stop.what());
+    throw;
+  } catch (const std::exception& error) {
+    record.leave("failed", error.what());
+    throw;
+  }
+}
+
+}  // namespace constrictor::pipeline

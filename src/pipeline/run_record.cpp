@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/run_record.hpp"
+
+#include <algorithm>
+
+#include "comm/agree.hpp"
+#include "config/resolved_text.hpp"
+#include "core/build_info.hpp"
+#include "data/words.hpp"
+#include "linalg/gemm.hpp"
+
+namespace constrictor::pipeline {
+namespace {
+
+std::string joined_hosts(const comm::Communicator& ranks) {
+  std::string text;
+  std::string last;
+  for (const auto& host : ranks.hosts()) {
+    if (host != last) text += (text.empty() ? "" : ",") + host;
+    last = host;
+  }
+  return text;
+}
+
+io::Provenance provenance_of(const comm::Communicator& ranks, const Job& job, const ExecutionFacts& facts) {
+  const auto& build = build_info();
+  return {{"run_id", job.run_id},
+          {"deck", config::resolved_text(job.spec)},
+          {"git_sha", build.git_sha},
+          {"version", build.version},
+          {"compiler", build.compiler},
+          {"libraries", linalg::product_library()},
+          {"hosts", joined_hosts(ranks)},
+          {"ranks", std::int64_t{ranks.size()}},
+          {"threads", std::int64_t{facts.threads}},
+          {"device", facts.device},
+          {"started", io::now_utc()},
+          {"tokens_sha256", job.calibration.tokens_sha256},
+          {"model_sha256", job.checkpoint.model_sha256()},
+          {"sample_sha256", job.checkpoint.sample_sha256()},
+          {"reduction", std::string(word(job.spec.run.reduction))},
+          {"products", std::string(word(job.products))},
+          {"state", std::string("running")}};
+}
+
+}  // namespace
+
+RunRecord::RunRecord(const comm::Communicator& ranks, const Job& job, const ExecutionFacts& facts, Screen& screen)
+    : ranks_(ranks), folder_path_(job.folder), has_block_(static_cast<std::size_t>(job.model().blocks), 0) {
+  comm::agree_on_root(ranks, [&] {
+    folder_ = std::make_unique<io::RunFolder>(job.folder, provenance_of(ranks, job, facts),
+                                              [&](const std::string& words) { screen.warning(words); });
+    folder_->write_deck(config::resolved_text(job.spec));
+    for (Index b = 0; b < job.model().blocks; ++b) has_block_[static_cast<std::size_t>(b)] = folder_->has_block(b);
+    folder_->log("start", {{"ranks", std::int64_t{ranks.size()}}, {"blocks_done", std::int64_t{blocks_done()}}});
+    write_state("running", 0);
+  });
+  ranks.broadcast(std::span<char>(has_block_));
+}
+
+RunRecord::~RunRecord() = default;
+
+Index RunRecord::blocks_done() const { return std::count(has_block_.begin(), has_block_.end(), char{1}); }
+
+io::BlockRecord RunRecord::read_record(Index block) const {
+  return io::read_block(std::filesystem::path(folder_path_) / "blocks" / io::block_file_name(block));
+}
+
+std::vector<QuantizedLayer> RunRecord::read_block(Index block) const { return read_record(block).layers; }
+
+void RunRecord::write_block(const io::BlockRecord& record, double eta_seconds) {
+  comm::agree_on_root(ranks_, [&] {
+    folder_->write_block(record);
+    for (const auto& layer : record.layers)
+      folder_->log("layer", {{"block", std::int64_t{record.index}},
+                             {"layer", layer.name},
+                             {"method", layer.method_used},
+                             {"relative_loss", layer.relative_loss()},
+                             {"loss_before", layer.loss_before},
+                             {"loss_after", layer.loss_after},
+                             {"loss_rounding", layer.loss_rounding},
+                             {"damping", layer.damping},
+                             {"retries", std::int64_t{layer.damping_retries}},
+                             {"dead_columns", std::int64_t{layer.dead_columns}},
+                             {"seconds", layer.seconds}});
+  });
+  has_block_[static_cast<std::size_t>(record.index)] = 1;
+  comm::agree_on_root(ranks_, [&] { write_state("running", eta_seconds); });
+}
+
+void RunRecord::write_scores(const std::vector<Scores>& scores) {
+  comm::agree_on_root(ranks_, [&] {
+    for (const Scores& score : scores) folder_->add_scores(score);
+  });
+}
+
+void RunRecord::finish(const SecondsByPhase& seconds) {
+  comm::agree_on_root(ranks_, [&] {
+    std::string json;
+    for (const auto& [phase, value] : seconds) {
+      json += json.empty() ? "{" : ", ";
+      json += "\"" + phase + "\": " + std::to_string(value);
+    }
+    folder_->add_provenance({{"finished", io::now_utc()},
+                             {"seconds_by_phase", json.empty() ? "{}" : json + "}"},
+                             {"state", std::string("done")}});
+    folder_->log("done");
+    write_state("done", 0);
+  });
+}
+
+void RunRecord::log(const std::string& event, const io::Facts& facts) {
+  if (folder_) folder_->log(event, facts);
+}
+
+void RunRecord::leave(const std::string& state, const std::string& words) noexcept {
+  if (!folder_) return;
+  try {
+    folder_->log(state, {{"words", words}});
+    folder_->add_provenance({{"state", state}});
+    write_state(state, 0);
+  } catch (...) {  // the disk may be what failed; the exit code and the message still tell
+  }
+}
+
+void RunRecord::write_state(const std::string& state, double eta_seconds) {
+  io::RunState run;
+  run.state = state;
+  run.blocks_done = blocks_done();
+  run.blocks = static_cast<Index>(has_block_.size());
+  run.eta_seconds = eta_seconds;
+  folder_->write_state(run);
+}
+
+}  // namespace constrictor::pipeline

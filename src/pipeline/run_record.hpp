@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "comm/communicator.hpp"
+#include "core/timer.hpp"
+#include "io/run_folder.hpp"
+#include "pipeline/job.hpp"
+#include "pipeline/screen.hpp"
+
+namespace constrictor::pipeline {
+
+/// Facts about this execution for run.h5.
+struct ExecutionFacts {
+  std::string device;   // description
+  int threads = 1;      // per rank
+};
+
+/// The run folder as all ranks see it: rank 0 writes, a failure reaches everybody.
+class RunRecord {
+ public:
+  /// Collective: creates or reopens the folder and takes its lock.
+  RunRecord(const comm::Communicator& ranks, const Job& job, const ExecutionFacts& facts, Screen& screen);
+  ~RunRecord();
+
+  bool has_block(Index block) const { return has_block_[static_cast<std::size_t>(block)]; }
+  Index blocks_done() const;
+  /// Every rank reads the file.
+  std::vector<QuantizedLayer> read_block(Index block) const;
+  io::BlockRecord read_record(Index block) const;
+
+  void write_block(const io::BlockRecord& record, double eta_seconds);  // collective
+  void write_scores(const std::vector<Scores>& scores);                 // collective
+  void finish(const SecondsByPhase& seconds);                           // collective
+  void log(const std::string& event, const io::Facts& facts = {});      // rank 0 only, others return
+  /// Marks the run as preempted or failed; never throws.
+  void leave(const std::string& state, const std::string& words) noexcept;
+
+ private:
+  void write_state(const std::string& state, double eta_seconds);
+  const comm::Communicator& ranks_;
+  std::string folder_path_;
+  std::unique_ptr<io::RunFolder> folder_;  // rank 0
+  std::vector<char> has_block_;
+};
+
+}  // namespace constrictor::pipeline
