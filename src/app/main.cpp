@@ -14,6 +14,7 @@
 #include "app/terminal_screen.hpp"
 #include "comm/agree.hpp"
 #include "comm/session.hpp"
+#include "core/memory.hpp"
 #include "core/stop_flag.hpp"
 #include "device/device.hpp"
 #include "pipeline/evaluate_model.hpp"
@@ -75,6 +76,8 @@ int main(int argc, char** argv) {
   // 1. Commands that need no ranks must work where MPI cannot start, on a login node.
   const Words words(argv + 1, argv + argc);
   if (!app::needs_ranks(words)) return run_alone(words);
+
+  keep_freed_memory();
 
   // 2. Start MPI; everything else lives inside this scope.
   const comm::MpiSession session(argc, argv);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/memory.hpp"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -85,6 +86,14 @@ std::int64_t available_memory() {
   const std::int64_t of_node = value_of("/proc/meminfo", "MemAvailable:") * 1024;
   return std::min(of_node,
                   detail::memory_left_by_control_groups("/sys/fs/cgroup", "/proc/self/cgroup"));
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // larger ones still go back to the system at once
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
 }
 
 std::int64_t peak_memory() {

@@ -162,6 +162,8 @@ int choose_threads(int wanted, int ranks_on_node) {
   return thread_count();
 }
 
+void use_one_thread_here() { omp_set_num_threads(1); }
+
 int thread_count() { return omp_get_max_threads(); }
 
 }  // namespace constrictor

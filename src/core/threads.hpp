@@ -52,6 +52,9 @@ int choose_threads(int wanted, int ranks_on_node);
 /// Threads that a parallel region runs on.
 int thread_count();
 
+/// Parallel regions of the calling thread run on itself alone (a helper thread beside the work).
+void use_one_thread_here();
+
 namespace detail {
 /// "0-3,8" -> {0, 1, 2, 3, 8}, as the kernel writes lists of processors; and back.
 std::vector<int> parse_core_list(const std::string& text);

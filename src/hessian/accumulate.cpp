@@ -3,6 +3,7 @@
 
 #include "core/parallel.hpp"
 #include "hessian/value_sums.hpp"
+#include "kernels/round_to_bfloat16.hpp"
 #include "linalg/gemm.hpp"
 
 namespace constrictor::hessian {
@@ -20,11 +21,7 @@ void add_place(const Matrix<float>& quant, const Matrix<float>* full, Products p
   if (products != Products::bfloat16) return add_products<float>(quant.view(), full_view, sums);
   const auto narrow = [](View<const float> wide) {
     auto out = Matrix<bfloat16>::uninitialized(wide.rows, wide.cols);
-    parallel_for(pieces(wide.rows, 64), [&](Index t) {
-      const Piece rows = piece(wide.rows, 64, t);
-      for (Index r = rows.first; r < rows.last; ++r)
-        for (Index c = 0; c < wide.cols; ++c) out(r, c) = bfloat16(wide(r, c));
-    });
+    kernels::to_bfloat16(wide, out.view());
     return out;
   };
   const auto quant16 = narrow(quant.view()), full16 = narrow(full_view);
@@ -54,7 +51,7 @@ void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace
   place(&BlockTrace::mlp_input, sums.mlp_input);
   place(&BlockTrace::down_input, sums.down_input);
   if (shape.row_metric) add_row_metrics(shape, quant, sums);
-  if (shape.value_attention) add_value_sums(shape, quant, full, length, sums.value);
+  if (shape.value_attention) add_value_sums(shape, quant, full, length, products, sums.value);
   sums.tokens[0] += quant.attention_input.rows();
 }
 

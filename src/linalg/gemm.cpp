@@ -118,6 +118,7 @@ template void add_gram(View<const bfloat16>, View<float>);
 template void add_cross(View<const float>, View<const float>, View<float>);
 template void add_cross(View<const bfloat16>, View<const bfloat16>, View<float>);
 template void add_cross_upper(View<const float>, View<const float>, View<float>);
+template void add_cross_upper(View<const bfloat16>, View<const bfloat16>, View<float>);
 template void mirror_upper(View<float>);
 template void mirror_upper(View<double>);
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/quantize_model.hpp"
 
-#include <omp.h>
-
 #include <future>
 
 #include "calib/hidden_states.hpp"
@@ -38,7 +36,7 @@ class BlockReader {
  private:
   void start(Index index) {
     pending_ = std::async(std::launch::async, [this, index] {
-      omp_set_num_threads(1);  // this thread's own setting: the others are at work
+      use_one_thread_here();  // the others are at work
       return job_.checkpoint.load_block(index, job_.products);
     });
   }

@@ -8,7 +8,9 @@
 // row of H to y. The columns of H are taken in slices that fit registers and cache: y of a slice
 // stays in registers while all events of a row run over it, and the score is a sum over slices.
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -46,18 +48,39 @@ struct CodePath {
   std::vector<Index> slice_first;       // [slices + 1] into by_slice
 };
 
+/// Codes of a row at one shrink.
+template <class T>
+void codes_at(const T* w, Index n, T scale, T zero, T top, std::uint8_t* out) {
+#pragma omp simd
+  for (Index k = 0; k < n; ++k)
+    out[k] = static_cast<std::uint8_t>(static_cast<int>(code_of<T>(w[k], scale, zero, top)));
+}
+
+/// Calls fn(k) where a[k] != b[k]; few do, so eight are compared at a time.
+template <class Function>
+void for_changes(const std::uint8_t* a, const std::uint8_t* b, Index n, Function&& fn) {
+  Index k = 0;
+  for (; k + 8 <= n; k += 8) {
+    std::uint64_t x, y;
+    std::memcpy(&x, a + k, 8);
+    std::memcpy(&y, b + k, 8);
+    for (std::uint64_t changed = x ^ y; changed != 0;) {
+      const int at = std::countr_zero(changed) / 8;
+      fn(k + at);
+      changed &= ~(std::uint64_t{0xff} << (8 * at));
+    }
+  }
+  for (; k < n; ++k)
+    if (a[k] != b[k]) fn(k);
+}
+
 template <class T>
 void trace_codes(const T* w, Index n, const Range<T>& range, T zero, T top, T* Z0,
                  CodePath<T>& path) {
   static thread_local std::vector<std::uint8_t> now, next;
   now.resize(static_cast<std::size_t>(n));
   next.resize(static_cast<std::size_t>(n));
-  const auto codes_at = [&](Index shrink, std::uint8_t* out) {
-    const T scale = range.scale(shrink, top);
-    for (Index k = 0; k < n; ++k)
-      out[k] = static_cast<std::uint8_t>(code_of<T>(w[k], scale, zero, top));
-  };
-  codes_at(0, now.data());
+  codes_at(w, n, range.scale(0, top), zero, top, now.data());
   for (Index k = 0; k < n; ++k) Z0[k] = T(now[static_cast<std::size_t>(k)]) - zero;
   path.events.clear();
   path.first[0] = 0;
@@ -65,13 +88,12 @@ void trace_codes(const T* w, Index n, const Range<T>& range, T zero, T top, T* Z
   path.slice_first.assign(static_cast<std::size_t>(slices) + 2, 0);
   for (Index i = 1; i < shrinks; ++i) {
     path.first[i] = static_cast<Index>(path.events.size());
-    codes_at(i, next.data());
-    for (Index k = 0; k < n; ++k) {
+    codes_at(w, n, range.scale(i, top), zero, top, next.data());
+    for_changes(now.data(), next.data(), n, [&](Index k) {
       const int step = next[static_cast<std::size_t>(k)] - now[static_cast<std::size_t>(k)];
-      if (step == 0) continue;
       path.events.push_back({static_cast<std::int32_t>(k), step});
       ++path.slice_first[static_cast<std::size_t>(k / Slice<T>::width) + 2];
-    }
+    });
     now.swap(next);
   }
   path.first[shrinks] = static_cast<Index>(path.events.size());

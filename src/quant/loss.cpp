@@ -52,10 +52,17 @@ double Objective<T>::loss(View<const T> Q, std::vector<double>* row_loss) const 
 }
 
 template <class T>
-Matrix<T> Objective<T>::residual(View<const T> Q) const {
-  auto R = weighted(linalg::product<T>(difference(W, Q).view(), H_in));
-  if (!drift_.empty())
-    for (Index i = 0; i < R.size(); ++i) R.data()[i] += drift_.data()[i];
+Matrix<T> Objective<T>::residual(View<const T> Q, double* loss) const {
+  const auto step = difference(W, Q);  // -dW
+  auto R = weighted(linalg::product<T>(step.view(), H_in));
+  double total = 0;
+  for (Index r = 0; r < W.rows; ++r) {
+    total += dot(R.row(r), step.row(r), W.cols);
+    if (drift_.empty()) continue;
+    total += 2 * dot(drift_.row(r), step.row(r), W.cols);
+    for (Index c = 0; c < W.cols; ++c) R(r, c) += drift_(r, c);
+  }
+  if (loss != nullptr) *loss = total;
   return R;
 }
 

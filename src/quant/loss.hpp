@@ -16,8 +16,9 @@ class Objective {
 
   /// L(Q); with `row_loss` [rows] the contribution of each row.
   double loss(View<const T> Q, std::vector<double>* row_loss = nullptr) const;
-  /// R = H_out (W - Q) H_in + H_out W D, minus half the gradient of L.
-  Matrix<T> residual(View<const T> Q) const;
+  /// R = H_out (W - Q) H_in + H_out W D, minus half the gradient of L; `loss` (may be null) gets L(Q), which
+  /// falls out of the same product.
+  Matrix<T> residual(View<const T> Q, double* loss) const;
   /// tr(H_out W H_in W'), what losses are relative to.
   double scale() const;
 

@@ -78,29 +78,38 @@ void pass_over_rows(const Objective<T>& objective, View<const T> Z,
 }  // namespace
 
 template <class T>
-double refine_scales(const Objective<T>& objective, View<const std::uint8_t> codes, Index passes,
-                     const std::vector<std::int32_t>& row_order, double loss_before,
-                     Grid<T>& grid) {
-  if (passes == 0 || codes.size() == 0) return loss_before;
+Refinement refine_scales(const Objective<T>& objective, View<const std::uint8_t> codes,
+                         Index passes, const std::vector<std::int32_t>& row_order, Grid<T>& grid) {
+  Refinement result;
+  const auto losses = [&] {
+    return objective.loss(dequantize<T>(codes, grid).view(), &result.row_loss);
+  };
+  if (passes == 0 || codes.size() == 0) {
+    result.loss_before = result.loss_after = losses();
+    return result;
+  }
   const auto Z = shifted_codes(codes, grid);
-  const auto R = objective.residual(dequantize(codes, grid).view());
   Matrix<T> slope(codes.rows, grid.groups());
-  for (Index r = 0; r < codes.rows; ++r)
-    for (Index g = 0; g < grid.groups(); ++g)
-      slope(r, g) =
-          dot(R.row(r) + g * grid.group_size, Z.row(r) + g * grid.group_size, grid.group_size);
+  {
+    const auto R = objective.residual(dequantize(codes, grid).view(), &result.loss_before);
+    const Index size = grid.group_size;
+    for (Index r = 0; r < codes.rows; ++r)
+      for (Index g = 0; g < grid.groups(); ++g)
+        slope(r, g) = dot(R.row(r) + g * size, Z.row(r) + g * size, size);
+  }
   const auto before = grid.scale;
   for (Index p = 0; p < passes; ++p)
     pass_over_rows<T>(objective, Z.view(), row_order, grid, slope.view());
-  const double after = objective.loss(dequantize(codes, grid).view());
-  if (after <= loss_before) return after;
+  result.loss_after = losses();
+  if (result.loss_after <= result.loss_before) return result;
   grid.scale = before;
-  return loss_before;
+  result.loss_after = losses();
+  return result;
 }
 
-template double refine_scales(const Objective<float>&, View<const std::uint8_t>, Index,
-                              const std::vector<std::int32_t>&, double, Grid<float>&);
-template double refine_scales(const Objective<double>&, View<const std::uint8_t>, Index,
-                              const std::vector<std::int32_t>&, double, Grid<double>&);
+template Refinement refine_scales(const Objective<float>&, View<const std::uint8_t>, Index,
+                                  const std::vector<std::int32_t>&, Grid<float>&);
+template Refinement refine_scales(const Objective<double>&, View<const std::uint8_t>, Index,
+                                  const std::vector<std::int32_t>&, Grid<double>&);
 
 }  // namespace constrictor::quant

@@ -5,6 +5,12 @@
 
 namespace constrictor::quant {
 
+struct Refinement {
+  double loss_before = 0;        // L of the scales that came in
+  double loss_after = 0;         // L of those that stand in the end
+  std::vector<double> row_loss;  // [rows] contributions to loss_after
+};
+
 /// Scale refinement: codes fixed, scales by exact coordinate descent on L (TurboBoA feature 3 for
 /// one group; stage 2 of the two-stage method, arXiv 2602.02126, for H_out = 1; here for every
 /// combination).
@@ -13,11 +19,10 @@ namespace constrictor::quant {
 ///   step
 ///
 /// rows in `row_order` (position -> row; empty = as they stand) and groups in order, `passes`
-/// times; a group whose denominator is not positive is skipped. L never rises: when rounding makes
-/// it rise all the same, the scales from before are restored. Returns L of the scales that stand in
-/// the end; `loss_before` is L of those that came in.
+/// times (0: only the losses are found); a group whose denominator is not positive is skipped.
+/// L never rises: when rounding makes it rise all the same, the scales from before are restored.
 template <class T>
-double refine_scales(const Objective<T>& objective, View<const std::uint8_t> codes, Index passes,
-                     const std::vector<std::int32_t>& row_order, double loss_before, Grid<T>& grid);
+Refinement refine_scales(const Objective<T>& objective, View<const std::uint8_t> codes,
+                         Index passes, const std::vector<std::int32_t>& row_order, Grid<T>& grid);
 
 }  // namespace constrictor::quant

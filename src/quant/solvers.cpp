@@ -45,12 +45,13 @@ void finish(View<const T> W, const InputSide<T>& input, const OutputSide<T>* out
   solution.loss_scale = objective.scale();
   solution.loss_rounding = objective.loss(
       dequantize<T>(round_to_grid<T>(W, solution.grid).view(), solution.grid).view());
-  solution.loss_before = objective.loss(dequantize<T>(solution.codes.view(), solution.grid).view());
-  refine_scales<T>(objective, solution.codes.view(), spec.refine_passes,
-                   output != nullptr ? output->order : std::vector<std::int32_t>{},
-                   solution.loss_before, solution.grid);
+  auto refinement = refine_scales<T>(objective, solution.codes.view(), spec.refine_passes,
+                                     output != nullptr ? output->order : std::vector<std::int32_t>{},
+                                     solution.grid);
+  solution.loss_before = refinement.loss_before;
+  solution.loss_after = refinement.loss_after;
+  solution.row_loss = std::move(refinement.row_loss);
   const auto Q = dequantize<T>(solution.codes.view(), solution.grid);
-  solution.loss_after = objective.loss(Q.view(), &solution.row_loss);
   solution.column_energy.assign(static_cast<std::size_t>(W.cols), 0);
   for (Index r = 0; r < W.rows; ++r)
     for (Index c = 0; c < W.cols; ++c) {

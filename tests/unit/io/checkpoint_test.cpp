@@ -73,7 +73,8 @@ TEST(Checkpoint, Bfloat16ModelKeepsItsBitsWhereProductsAskForThem) {
   }
   EXPECT_TRUE(model.load_block(1, Products::float32).layers[0].weight_bf16.empty());
   // Rounded where the files hold more.
-  const Layer& layer = Checkpoint(oracle("llama_gqa")).load_block(0, Products::bfloat16).layers[0];
+  const Block rounded = Checkpoint(oracle("llama_gqa")).load_block(0, Products::bfloat16);
+  const Layer& layer = rounded.layers[0];
   EXPECT_EQ(static_cast<float>(layer.weight_bf16(3, 5)), rounded_to_bfloat16(layer.weight(3, 5)));
 }
 
