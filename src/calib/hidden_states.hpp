@@ -4,14 +4,15 @@
 
 namespace constrictor::calib {
 
-/// The residual stream of my sequences between two blocks, in the full-precision model (x) and behind the
-/// blocks that are quantized already (x~).
+/// The residual stream of my sequences between two blocks, in the full-precision model (x) and
+/// behind the blocks that are quantized already (x~).
 struct HiddenStates {
   Matrix<float> full;   // [my sequences * length x hidden]
   Matrix<float> quant;  // the same
   bool equal = true;    // until the first quantized block; spares one of two forward passes
 
-  HiddenStates(const Shard& shard, Matrix<float> embedded) : full(std::move(embedded)), quant(full), shard_(shard) {}
+  HiddenStates(const Shard& shard, Matrix<float> embedded)
+      : full(std::move(embedded)), quant(full), shard_(shard) {}
 
   View<float> rows(Matrix<float>& states, const Chunk& chunk) const {
     return states.view().rows_from((chunk.first_sequence - shard_.first_sequence) * shard_.length,

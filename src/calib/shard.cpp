@@ -7,7 +7,9 @@ namespace constrictor::calib {
 namespace {
 
 /// The first j with j * lanes / sequences >= lane.
-Index first_of_lane(Index sequences, Index lanes, Index lane) { return (lane * sequences + lanes - 1) / lanes; }
+Index first_of_lane(Index sequences, Index lanes, Index lane) {
+  return (lane * sequences + lanes - 1) / lanes;
+}
 
 }  // namespace
 
@@ -27,7 +29,8 @@ Shard shard_of(Index sequences, Index length, Index lanes, int ranks, int rank) 
 std::vector<Chunk> chunks_of_lane(const Shard& shard, Index lane) {
   const Index last = first_of_lane(shard.sequences, shard.lanes, lane + 1);
   std::vector<Chunk> chunks;
-  for (Index s = first_of_lane(shard.sequences, shard.lanes, lane); s < last; s += shard.chunk_sequences)
+  for (Index s = first_of_lane(shard.sequences, shard.lanes, lane); s < last;
+       s += shard.chunk_sequences)
     chunks.push_back({s, std::min(shard.chunk_sequences, last - s)});
   return chunks;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Which calibration sequences are whose. Sequence j belongs to lane j * lanes / sequences; lanes are dealt
-// out to ranks in contiguous runs; a lane is worked on in chunks of whole sequences. Lanes and chunks do
-// not depend on the number of ranks, so neither do the sums over them.
+// Which calibration sequences are whose. Sequence j belongs to lane j * lanes / sequences; lanes
+// are dealt out to ranks in contiguous runs; a lane is worked on in chunks of whole sequences.
+// Lanes and chunks do not depend on the number of ranks, so neither do the sums over them.
 
 #include <vector>
 
@@ -20,10 +20,10 @@ struct Shard {
   Index sequences = 0;  // of all ranks
   Index length = 0;     // tokens of a sequence
   Index lanes = 0;
-  comm::LaneRange mine;        // my lanes
-  Index first_sequence = 0;    // my sequences are [first_sequence, last_sequence)
+  comm::LaneRange mine;      // my lanes
+  Index first_sequence = 0;  // my sequences are [first_sequence, last_sequence)
   Index last_sequence = 0;
-  Index chunk_sequences = 1;   // the most that go together
+  Index chunk_sequences = 1;  // the most that go together
 
   Index my_sequences() const { return last_sequence - first_sequence; }
 };

@@ -16,7 +16,8 @@ void add_products(View<const T> quant, View<const T> full, InputSums& sums) {
   if (!sums.cross.empty() && full.rows > 0) linalg::add_cross<T>(full, quant, sums.cross.view());
 }
 
-void add_place(const Matrix<float>& quant, const Matrix<float>* full, Products products, InputSums& sums) {
+void add_place(const Matrix<float>& quant, const Matrix<float>* full, Products products,
+               InputSums& sums) {
   const auto full_view = full != nullptr ? full->view() : View<const float>{};
   if (products != Products::bfloat16) return add_products<float>(quant.view(), full_view, sums);
   const auto narrow = [](View<const float> wide) {
@@ -32,17 +33,20 @@ void add_place(const Matrix<float>& quant, const Matrix<float>* full, Products p
 void add_row_metrics(const SumShape& shape, const BlockTrace& quant, BlockSums& sums) {
   const Index d = shape.head_dim, group = shape.heads / shape.kv_heads, tokens = quant.query.rows();
   parallel_for(shape.kv_heads, [&](Index k) {
-    const auto head = [&](const Matrix<float>& m, Index h) { return m.view().block(0, h * d, tokens, d); };
+    const auto head = [&](const Matrix<float>& m, Index h) {
+      return m.view().block(0, h * d, tokens, d);
+    };
     linalg::add_gram<float>(head(quant.key, k), sums.key_gram[static_cast<std::size_t>(k)].view());
     for (Index h = k * group; h < (k + 1) * group; ++h)
-      linalg::add_gram<float>(head(quant.query, h), sums.query_gram[static_cast<std::size_t>(k)].view());
+      linalg::add_gram<float>(head(quant.query, h),
+                              sums.query_gram[static_cast<std::size_t>(k)].view());
   });
 }
 
 }  // namespace
 
-void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full, Index length,
-                Products products, BlockSums& sums) {
+void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full,
+                Index length, Products products, BlockSums& sums) {
   const auto place = [&](Matrix<float> BlockTrace::*member, InputSums& target) {
     add_place(quant.*member, full != nullptr ? &(full->*member) : nullptr, products, target);
   };

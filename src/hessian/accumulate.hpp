@@ -11,8 +11,9 @@ namespace constrictor::hessian {
 ///   full      what it saw in the full-precision model (x); null without drift
 ///             (first block: both are the same, and the drift is exactly zero)
 ///   length    tokens of a sequence
-///   products  bfloat16: the layers' inputs hold bfloat16 values, whose products are exact in float32
-void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full, Index length,
-                Products products, BlockSums& sums);
+///   products  bfloat16: the layers' inputs hold bfloat16 values, whose products are exact in
+///   float32
+void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full,
+                Index length, Products products, BlockSums& sums);
 
 }  // namespace constrictor::hessian

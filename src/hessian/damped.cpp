@@ -85,7 +85,7 @@ Attempt damp_and_factor(Matrix<T>& H, Matrix<T>& U, std::vector<std::int32_t>& o
   char numbers[160];
   std::snprintf(numbers, sizeof numbers, "diagonal from %.3g to %.3g, damping up to %.3g tried",
                 static_cast<double>(*low), static_cast<double>(*high), attempt.damping);
-  throw NumericalError(
+  throw FactorizationError(
       name + ": the Hessian could not be factored (" + numbers +
       "); use more calibration tokens, a higher quant.damping, or allow quant.fallback: rtn");
 }
@@ -99,7 +99,8 @@ bool all_zero(View<const T> M) {
 
 /// Checks, copies, and gives dead inputs their diagonal entry; no damping yet.
 template <class T>
-InputSide<T> checked_input(View<const T> H, View<const T> D, Index length, const std::string& name) {
+InputSide<T> checked_input(View<const T> H, View<const T> D, Index length,
+                           const std::string& name) {
   require_finite(H, name, "H_in");
   require_finite(D, name, "the drift D");
   InputSide<T> side;
@@ -112,10 +113,12 @@ InputSide<T> checked_input(View<const T> H, View<const T> D, Index length, const
   return side;
 }
 
-/// Sets side.D = alpha D. Block 0 has seen no quantized layer: its drift is exactly zero and costs nothing.
+/// Sets side.D = alpha D. Block 0 has seen no quantized layer: its drift is exactly zero and costs
+/// nothing.
 template <class T>
 bool take_drift(View<const T> D, const FactorSettings& settings, InputSide<T>& side) {
-  if (settings.drift == Drift::none || settings.alpha == 0 || D.size() == 0 || all_zero(D)) return false;
+  if (settings.drift == Drift::none || settings.alpha == 0 || D.size() == 0 || all_zero(D))
+    return false;
   side.D = Matrix<T>(D);
   for (T& v : side.D.values()) v *= T(settings.alpha);
   for (const Index dead : side.dead)
@@ -126,10 +129,12 @@ bool take_drift(View<const T> D, const FactorSettings& settings, InputSide<T>& s
 }  // namespace
 
 template <class T>
-InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& settings, const std::string& name) {
+InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& settings,
+                        const std::string& name) {
   auto side = checked_input(H, D, settings.length, name);
   double mean = 0;
-  for (Index i = 0; i < H.rows; ++i) mean += static_cast<double>(side.H(i, i)) / static_cast<double>(H.rows);
+  for (Index i = 0; i < H.rows; ++i)
+    mean += static_cast<double>(side.H(i, i)) / static_cast<double>(H.rows);
   for (Index i = 0; i < H.rows; ++i) side.H(i, i) += T(settings.damping * mean);
   side.damping = settings.damping;
   take_drift(D, settings, side);
@@ -137,20 +142,24 @@ InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& 
 }
 
 template <class T>
-InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings& settings, const std::string& name) {
+InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings& settings,
+                          const std::string& name) {
   auto side = checked_input(H, D, settings.length, name);
-  const Attempt attempt = damp_and_factor(side.H, side.U, side.order, settings.column_order, settings.damping, name);
+  const Attempt attempt =
+      damp_and_factor(side.H, side.U, side.order, settings.column_order, settings.damping, name);
   side.damping = attempt.damping;
   side.retries = attempt.retries;
   side.second_try_in_double = attempt.in_double;
   side.condition = linalg::condition_estimate<T>(side.U.view());
   if (!take_drift(D, settings, side)) return side;
   if (settings.drift == Drift::sequential)
-    side.P = linalg::drift_propagator<T>(reordered<T>(side.D.view(), side.order).view(), side.U.view());
+    side.P =
+        linalg::drift_propagator<T>(reordered<T>(side.D.view(), side.order).view(), side.U.view());
   if (settings.shift_wanted) {
     const auto inverse = linalg::inverse_from_factor<T>(side.U.view());  // in sweep order
     std::vector<std::int32_t> back(side.order.size());
-    for (std::size_t i = 0; i < back.size(); ++i) back[static_cast<std::size_t>(side.order[i])] = static_cast<std::int32_t>(i);
+    for (std::size_t i = 0; i < back.size(); ++i)
+      back[static_cast<std::size_t>(side.order[i])] = static_cast<std::int32_t>(i);
     side.shift = linalg::product<T>(side.D.view(), reordered<T>(inverse.view(), back).view());
   }
   return side;
@@ -171,8 +180,10 @@ OutputSide<T> factor_output(View<const T> H, double damping, Order row_order,
   return side;
 }
 
-template InputSide<float> damp_input(View<const float>, View<const float>, const FactorSettings&, const std::string&);
-template InputSide<double> damp_input(View<const double>, View<const double>, const FactorSettings&, const std::string&);
+template InputSide<float> damp_input(View<const float>, View<const float>, const FactorSettings&,
+                                     const std::string&);
+template InputSide<double> damp_input(View<const double>, View<const double>, const FactorSettings&,
+                                      const std::string&);
 template InputSide<float> factor_input(View<const float>, View<const float>, const FactorSettings&,
                                        const std::string&);
 template InputSide<double> factor_input(View<const double>, View<const double>,

@@ -9,7 +9,8 @@
 
 namespace constrictor::hessian {
 
-/// No factor whatever the damping; a run may allow a simpler method for it. NaN is not of this kind.
+/// No factor whatever the damping; a run may allow a simpler method for it. NaN is not of this
+/// kind.
 struct FactorizationError : NumericalError {
   using NumericalError::NumericalError;
 };
@@ -35,7 +36,8 @@ InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings
 
 /// The same without factors, for plain rounding: damped H and D only.
 template <class T>
-InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& settings, const std::string& name);
+InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& settings,
+                        const std::string& name);
 
 /// The same for H_out [d x d] of one head. A zero diagonal entry (a channel that no key meets) is
 /// set to 1.

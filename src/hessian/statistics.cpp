@@ -21,7 +21,8 @@ InputStatistics scaled(const InputSums& sums, double factor) {
         const float gram = c >= r ? sums.gram(r, c) : sums.gram(c, r);
         out.H(r, c) = static_cast<float>(factor * gram);
         if (!out.D.empty())
-          out.D(r, c) = static_cast<float>(factor * (static_cast<double>(sums.cross(r, c)) - static_cast<double>(gram)));
+          out.D(r, c) = static_cast<float>(
+              factor * (static_cast<double>(sums.cross(r, c)) - static_cast<double>(gram)));
       }
   });
   return out;
@@ -31,23 +32,31 @@ double per_token(const BlockSums& sums) { return 2. / static_cast<double>(sums.t
 
 Matrix<float> narrowed(const Matrix<double>& m) { return converted<float>(m.view()); }
 
-Matrix<float> output_hessian(const Matrix<float>& gram, double factor, std::span<const float> frequencies, Index length) {
+Matrix<float> output_hessian(const Matrix<float>& gram, double factor,
+                             std::span<const float> frequencies, Index length) {
   const Index d = gram.rows();
   auto M = Matrix<double>::uninitialized(d, d);
   for (Index r = 0; r < d; ++r)
-    for (Index c = 0; c < d; ++c) M(r, c) = factor * static_cast<double>(c >= r ? gram(r, c) : gram(c, r));
+    for (Index c = 0; c < d; ++c)
+      M(r, c) = factor * static_cast<double>(c >= r ? gram(r, c) : gram(c, r));
   return narrowed(mean_rotated_back(M.view(), frequencies, length));
 }
 
 }  // namespace
 
-InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, Place place, Index head) {
+InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, Place place,
+                                 Index head) {
   switch (place) {
-    case Place::attention_input: return scaled(sums.attention_input, per_token(sums));
-    case Place::output_input: return scaled(sums.output_input, per_token(sums));
-    case Place::mlp_input: return scaled(sums.mlp_input, per_token(sums));
-    case Place::down_input: return scaled(sums.down_input, per_token(sums));
-    case Place::value_head: break;
+    case Place::attention_input:
+      return scaled(sums.attention_input, per_token(sums));
+    case Place::output_input:
+      return scaled(sums.output_input, per_token(sums));
+    case Place::mlp_input:
+      return scaled(sums.mlp_input, per_token(sums));
+    case Place::down_input:
+      return scaled(sums.down_input, per_token(sums));
+    case Place::value_head:
+      break;
   }
   const double group = static_cast<double>(shape.heads / shape.kv_heads);
   return scaled(sums.value.at(static_cast<std::size_t>(head)), per_token(sums) / group);
@@ -55,16 +64,19 @@ InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, P
 
 Matrix<float> query_output_hessian(const SumShape&, const BlockSums& sums, Index kv_head,
                                    std::span<const float> frequencies, Index length) {
-  return output_hessian(sums.key_gram.at(static_cast<std::size_t>(kv_head)), per_token(sums), frequencies, length);
+  return output_hessian(sums.key_gram.at(static_cast<std::size_t>(kv_head)), per_token(sums),
+                        frequencies, length);
 }
 
 Matrix<float> key_output_hessian(const SumShape& shape, const BlockSums& sums, Index kv_head,
                                  std::span<const float> frequencies, Index length) {
   const double group = static_cast<double>(shape.heads / shape.kv_heads);
-  return output_hessian(sums.query_gram.at(static_cast<std::size_t>(kv_head)), per_token(sums) / group, frequencies, length);
+  return output_hessian(sums.query_gram.at(static_cast<std::size_t>(kv_head)),
+                        per_token(sums) / group, frequencies, length);
 }
 
-Matrix<float> value_output_hessian(const SumShape& shape, View<const float> output_weight, Index kv_head) {
+Matrix<float> value_output_hessian(const SumShape& shape, View<const float> output_weight,
+                                   Index kv_head) {
   const Index d = shape.head_dim, group = shape.heads / shape.kv_heads;
   Matrix<float> sum(d, d);
   for (Index h = kv_head * group; h < (kv_head + 1) * group; ++h)
@@ -74,7 +86,8 @@ Matrix<float> value_output_hessian(const SumShape& shape, View<const float> outp
   return sum;
 }
 
-Matrix<double> mean_rotated_back(View<const double> M, std::span<const float> frequencies, Index length) {
+Matrix<double> mean_rotated_back(View<const double> M, std::span<const float> frequencies,
+                                 Index length) {
   if (frequencies.empty()) return Matrix<double>(M);
   const Index d = M.rows, half = d / 2;
   CONSTRICTOR_REQUIRE(static_cast<Index>(frequencies.size()) == half, frequencies.size(), half);
@@ -82,16 +95,20 @@ Matrix<double> mean_rotated_back(View<const double> M, std::span<const float> fr
   std::vector<double> cosine(static_cast<std::size_t>(half)), sine(static_cast<std::size_t>(half));
   for (Index l = 0; l < length; ++l) {
     for (Index i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(l) * static_cast<double>(frequencies[static_cast<std::size_t>(i)]);
+      const double angle =
+          static_cast<double>(l) * static_cast<double>(frequencies[static_cast<std::size_t>(i)]);
       cosine[static_cast<std::size_t>(i)] = std::cos(angle);
       sine[static_cast<std::size_t>(i)] = std::sin(angle);
     }
     // Pair i of a head is (i, i + half); R_l x: (x_i c - x_j s, x_j c + x_i s), j = i + half.
     for (Index a = 0; a < half; ++a)
       for (Index b = 0; b < half; ++b) {
-        const double ca = cosine[static_cast<std::size_t>(a)], sa = sine[static_cast<std::size_t>(a)];
-        const double cb = cosine[static_cast<std::size_t>(b)], sb = sine[static_cast<std::size_t>(b)];
-        const double m00 = M(a, b), m01 = M(a, b + half), m10 = M(a + half, b), m11 = M(a + half, b + half);
+        const double ca = cosine[static_cast<std::size_t>(a)],
+                     sa = sine[static_cast<std::size_t>(a)];
+        const double cb = cosine[static_cast<std::size_t>(b)],
+                     sb = sine[static_cast<std::size_t>(b)];
+        const double m00 = M(a, b), m01 = M(a, b + half), m10 = M(a + half, b),
+                     m11 = M(a + half, b + half);
         // rows of R' M, then columns of (R' M) R
         const double t00 = ca * m00 + sa * m10, t01 = ca * m01 + sa * m11;
         const double t10 = ca * m10 - sa * m00, t11 = ca * m11 - sa * m01;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Sums -> the statistics of the objective: H_in = (2/T) X~ X~', D = (2/T) (X - X~) X~', H_out per head.
+// Sums -> the statistics of the objective: H_in = (2/T) X~ X~', D = (2/T) (X - X~) X~', H_out per
+// head.
 
 #include <span>
 
@@ -16,21 +17,29 @@ struct InputStatistics {
   Matrix<float> D;  // [in x in] raw drift; empty without
 };
 
-/// Statistics of one place; for `value_head` those of key-value head `head`, the mean over its query heads.
-InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, Place place, Index head = 0);
+/// Statistics of one place; for `value_head` those of key-value head `head`, the mean over its
+/// query heads.
+InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, Place place,
+                                 Index head = 0);
 
 /// H_out of the query heads of a key-value head: mean over positions l of R_l' M_K R_l.
-///   frequencies  radians per position of each pair of a head's elements; empty without RoPE (R_l = 1)
+///   frequencies  radians per position of each pair of a head's elements; empty without RoPE (R_l =
+///   1)
 Matrix<float> query_output_hessian(const SumShape& shape, const BlockSums& sums, Index kv_head,
                                    std::span<const float> frequencies, Index length);
-/// H_out of a key head: mean over positions of R_l' M_Q R_l, M_Q the mean over the group's query heads.
+/// H_out of a key head: mean over positions of R_l' M_Q R_l, M_Q the mean over the group's query
+/// heads.
 Matrix<float> key_output_hessian(const SumShape& shape, const BlockSums& sums, Index kv_head,
                                  std::span<const float> frequencies, Index length);
-/// H_out of a value head (`value_row_metric: output`, BoA eq. 9): mean over the group of W_o,h' W_o,h.
+/// H_out of a value head (`value_row_metric: output`, BoA eq. 9): mean over the group of W_o,h'
+/// W_o,h.
 ///   output_weight  [hidden x heads * head_dim]
-Matrix<float> value_output_hessian(const SumShape& shape, View<const float> output_weight, Index kv_head);
+Matrix<float> value_output_hessian(const SumShape& shape, View<const float> output_weight,
+                                   Index kv_head);
 
-/// mean over l = 0 .. length - 1 of R_l' M R_l, with R_l the rotation of position l (halves paired).
-Matrix<double> mean_rotated_back(View<const double> M, std::span<const float> frequencies, Index length);
+/// mean over l = 0 .. length - 1 of R_l' M R_l, with R_l the rotation of position l (halves
+/// paired).
+Matrix<double> mean_rotated_back(View<const double> M, std::span<const float> frequencies,
+                                 Index length);
 
 }  // namespace constrictor::hessian

@@ -16,13 +16,16 @@ struct TravellingSums {
       if (!m.empty()) parts.emplace_back(m.values());
     };
     const auto upper = [&](Matrix<float>& m) {
-      for (Index r = 0; r < m.rows(); ++r) parts.emplace_back(std::span(m.row(r) + r, static_cast<std::size_t>(m.cols() - r)));
+      for (Index r = 0; r < m.rows(); ++r)
+        parts.emplace_back(std::span(m.row(r) + r, static_cast<std::size_t>(m.cols() - r)));
     };
     const auto place = [&](InputSums& input) {
       upper(input.gram);
       whole(input.cross);
     };
-    for (InputSums* input : {&sums.attention_input, &sums.output_input, &sums.mlp_input, &sums.down_input}) place(*input);
+    for (InputSums* input :
+         {&sums.attention_input, &sums.output_input, &sums.mlp_input, &sums.down_input})
+      place(*input);
     for (InputSums& input : sums.value) place(input);
     for (auto& m : sums.query_gram) upper(m);
     for (auto& m : sums.key_gram) upper(m);

@@ -60,8 +60,8 @@ void add_triangular(View<const T> left, View<const T> right, float beta, View<fl
   const Index L = left.rows, tile = linalg::attention_tile;
   for (Index first = 0; first < L; first += tile) {
     const Index n = std::min(tile, L - first), rest = L - first;
-    multiply(Transpose::yes, left.block(first, first, rest, n), right.block(first, 0, rest, L), beta,
-             M.rows_from(first, n));
+    multiply(Transpose::yes, left.block(first, first, rest, n), right.block(first, 0, rest, L),
+             beta, M.rows_from(first, n));
   }
 }
 

@@ -13,10 +13,10 @@ namespace constrictor::hessian {
 ///
 ///   gram  += X~' (Σ_h A_h' A_h) X~         cross += X' (Σ_h A_full,h' A_h) X~
 ///
-/// With bfloat16 products every factor (A, their sums, the products with X~) is rounded to bfloat16, as X is,
-/// and added up in float32. The sums over the query heads of a group come first (L x L), so that there is one product with X~ per
-/// key-value head instead of one per query head.
-void add_value_sums(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full, Index length,
-                    Products products, std::vector<InputSums>& sums);
+/// With bfloat16 products every factor (A, their sums, the products with X~) is rounded to
+/// bfloat16, as X is, and added up in float32. The sums over the query heads of a group come first
+/// (L x L), so that there is one product with X~ per key-value head instead of one per query head.
+void add_value_sums(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full,
+                    Index length, Products products, std::vector<InputSums>& sums);
 
 }  // namespace constrictor::hessian

@@ -22,7 +22,8 @@ struct Subject {
 
 Subject open_subject(const RunSpec& spec) {
   Subject subject{spec, io::Checkpoint(spec.model.path), {}};
-  for (const auto& path : spec.evaluation.tokens) subject.sets.push_back(open_tokens(path, subject.checkpoint, ""));
+  for (const auto& path : spec.evaluation.tokens)
+    subject.sets.push_back(open_tokens(path, subject.checkpoint, ""));
   return subject;
 }
 
@@ -30,35 +31,48 @@ void require_complete(const std::string& run_dir, const io::Checkpoint& checkpoi
   std::string missing;
   const auto finished = io::finished_blocks(run_dir);
   for (Index b = 0; b < checkpoint.spec().blocks; ++b)
-    if (std::find(finished.begin(), finished.end(), b) == finished.end()) missing += (missing.empty() ? "" : ", ") + std::to_string(b);
+    if (std::find(finished.begin(), finished.end(), b) == finished.end())
+      missing += (missing.empty() ? "" : ", ") + std::to_string(b);
   if (!missing.empty())
-    throw UserError(run_dir + ": the run is not complete, blocks missing: " + missing + "; run `constrictor quantize` with its deck again");
+    throw UserError(run_dir + ": the run is not complete, blocks missing: " + missing +
+                    "; run `constrictor quantize` with its deck again");
   const auto facts = io::read_run_file(std::filesystem::path(run_dir) / "run.h5").provenance;
   const auto hash = facts.find("sample_sha256");
   if (hash != facts.end() && std::get<std::string>(hash->second) != checkpoint.sample_sha256())
-    throw UserError(run_dir + ": the run was made from another model than the one in " + checkpoint.folder().string());
+    throw UserError(run_dir + ": the run was made from another model than the one in " +
+                    checkpoint.folder().string());
 }
 
 }  // namespace
 
-void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec, const EvaluateOptions& options,
-                    Screen& screen) {
+void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
+                    const EvaluateOptions& options, Screen& screen) {
   const Subject subject = comm::agree(ranks, [&] {
     auto opened = open_subject(spec);
     if (!options.run_dir.empty()) require_complete(options.run_dir, opened.checkpoint);
     return opened;
   });
-  const Products products = model::resolved_products(subject.checkpoint.spec(), subject.spec.run.products);
-  screen.header({"model        " + subject.spec.model.path, "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir),
-                 "machine      " + std::to_string(ranks.size()) + " ranks, " + options.threads + "; " + options.device});
+  const Products products =
+      model::resolved_products(subject.checkpoint.spec(), subject.spec.run.products);
+  screen.header(
+      {"model        " + subject.spec.model.path,
+       "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir),
+       "machine      " + std::to_string(ranks.size()) + " ranks, " + options.threads + "; " +
+           options.device});
   QuantizedBlocks quantized;
   if (!options.run_dir.empty())
-    quantized = [&](Index b) { return io::read_block(std::filesystem::path(options.run_dir) / "blocks" / io::block_file_name(b)).layers; };
+    quantized = [&](Index b) {
+      return io::read_block(std::filesystem::path(options.run_dir) / "blocks" /
+                            io::block_file_name(b))
+          .layers;
+    };
   SecondsByPhase seconds;
-  const auto scores = evaluate(ranks, subject.checkpoint, quantized, subject.sets, {products, subject.spec.evaluation.kl}, seconds, screen);
+  const auto scores = evaluate(ranks, subject.checkpoint, quantized, subject.sets,
+                               {products, subject.spec.evaluation.kl}, seconds, screen);
   if (!options.run_dir.empty())
     comm::agree_on_root(ranks, [&] {
-      auto folder = io::RunFolder::open(options.run_dir, [&](const std::string& words) { screen.warning(words); });
+      auto folder = io::RunFolder::open(options.run_dir,
+                                        [&](const std::string& words) { screen.warning(words); });
       for (const Scores& score : scores) folder.add_scores(score);
     });
   screen.table(score_table(scores));

@@ -33,20 +33,25 @@ struct Share {
   View<const std::int32_t> ids() const { return tokens->ids.view().rows_from(first, last - first); }
 };
 
-void advance(const ModelSpec& model, const Block& block, const Share& share, Products products, Matrix<float>& states) {
+void advance(const ModelSpec& model, const Block& block, const Share& share, Products products,
+             Matrix<float>& states) {
   const Index length = share.tokens->length();
   for (Index w = share.first; w < share.last; w += share.chunk) {
-    if (stop_requested()) throw Preempted(stop_signal() + ": stopped during evaluation; run the same command again");
-    const auto rows = states.view().rows_from((w - share.first) * length, std::min(share.chunk, share.last - w) * length);
-    const auto trace = model::forward(model, block, rows, length, products, model::Keep::output_only);
+    if (stop_requested())
+      throw Preempted(stop_signal() + ": stopped during evaluation; run the same command again");
+    const auto rows = states.view().rows_from((w - share.first) * length,
+                                              std::min(share.chunk, share.last - w) * length);
+    const auto trace =
+        model::forward(model, block, rows, length, products, model::Keep::output_only);
     std::copy(trace.output.data(), trace.output.data() + trace.output.size(), rows.data);
   }
 }
 
 }  // namespace
 
-std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoint& checkpoint, const QuantizedBlocks& quantized,
-                             const std::vector<Tokens>& sets, const EvaluationSettings& settings, SecondsByPhase& seconds,
+std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoint& checkpoint,
+                             const QuantizedBlocks& quantized, const std::vector<Tokens>& sets,
+                             const EvaluationSettings& settings, SecondsByPhase& seconds,
                              Screen& screen) {
   const PhaseTimer timer(seconds, "evaluation");
   const ModelSpec& model = checkpoint.spec();
@@ -64,8 +69,9 @@ std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoi
       if (compare) share.full = share.quant;
     }
     for (Index b = 0; b < model.blocks; ++b) {
-      screen.progress("evaluation, block " + std::to_string(b + 1) + " of " + std::to_string(model.blocks),
-                      static_cast<double>(b) / static_cast<double>(model.blocks));
+      screen.progress(
+          "evaluation, block " + std::to_string(b + 1) + " of " + std::to_string(model.blocks),
+          static_cast<double>(b) / static_cast<double>(model.blocks));
       Block block = checkpoint.load_block(b, settings.products);
       if (compare)
         for (Share& share : shares) advance(model, block, share, settings.products, share.full);
@@ -76,15 +82,18 @@ std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoi
     const eval::OutputHead head(ends.head().view(), settings.products);
     for (Share& share : shares) {
       const auto quant = model::head_input(model, ends, share.quant.view());
-      const auto full = compare ? model::head_input(model, ends, share.full.view()) : Matrix<float>();
+      const auto full =
+          compare ? model::head_input(model, ends, share.full.view()) : Matrix<float>();
       mine.push_back(eval::score_windows(head, full.view(), quant.view(), share.ids()));
     }
   });
   for (std::size_t s = 0; s < sets.size(); ++s) {
     std::vector<eval::WindowScore> windows;
-    for (const auto& bytes : ranks.all_gather(comm::bytes_of(std::span<const eval::WindowScore>(mine[s]))))
+    for (const auto& bytes :
+         ranks.all_gather(comm::bytes_of(std::span<const eval::WindowScore>(mine[s]))))
       for (const auto& score : comm::values_of<eval::WindowScore>(bytes)) windows.push_back(score);
-    all.push_back(eval::collected(sets[s], windows, compare ? eval::Compared::yes : eval::Compared::no));
+    all.push_back(
+        eval::collected(sets[s], windows, compare ? eval::Compared::yes : eval::Compared::no));
   }
   return all;
 }

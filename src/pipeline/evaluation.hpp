@@ -21,10 +21,11 @@ struct EvaluationSettings {
   bool kl = true;  // against full precision; needs a second forward pass
 };
 
-/// Collective: scores on every token file, block by block so that each block is read once. Windows are cut
-/// into fixed chunks and those dealt out to ranks: no score depends on the number of ranks.
-std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoint& checkpoint, const QuantizedBlocks& quantized,
-                             const std::vector<Tokens>& sets, const EvaluationSettings& settings, SecondsByPhase& seconds,
+/// Collective: scores on every token file, block by block so that each block is read once. Windows
+/// are cut into fixed chunks and those dealt out to ranks: no score depends on the number of ranks.
+std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoint& checkpoint,
+                             const QuantizedBlocks& quantized, const std::vector<Tokens>& sets,
+                             const EvaluationSettings& settings, SecondsByPhase& seconds,
                              Screen& screen);
 
 /// The table's number: "15.66", "1.2e+04".

@@ -17,17 +17,20 @@ using calib::Chunk;
 using hessian::TravellingSums;
 
 void leave_when_asked() {
-  if (stop_requested()) throw Preempted(stop_signal() + ": stopped as asked; run the same command again to go on");
+  if (stop_requested())
+    throw Preempted(stop_signal() + ": stopped as asked; run the same command again to go on");
 }
 
-void require_finite(const Matrix<float>& m, const char* what, Index block, const Chunk& chunk, Index length) {
+void require_finite(const Matrix<float>& m, const char* what, Index block, const Chunk& chunk,
+                    Index length) {
   for (Index r = 0; r < m.rows(); ++r) {
     float sum = 0;  // NaN and Inf survive a sum of |v| * 0
     const float* row = m.row(r);
 #pragma omp simd reduction(+ : sum)
     for (Index c = 0; c < m.cols(); ++c) sum += row[c] * 0.f;
     if (sum != 0.f || std::isnan(sum))
-      throw NumericalError("block " + std::to_string(block) + ": " + what + " holds NaN or Inf, first in calibration sequence " +
+      throw NumericalError("block " + std::to_string(block) + ": " + what +
+                           " holds NaN or Inf, first in calibration sequence " +
                            std::to_string(chunk.first_sequence + r / length) +
                            "; look at the model's weights, or use run.products: float32");
   }
@@ -41,19 +44,24 @@ void check_trace(const BlockTrace& trace, Index block, const Chunk& chunk, Index
   require_finite(trace.output, "the block's output", block, chunk, length);
 }
 
-void keep_inputs(const Block& block, const BlockTrace& quant, const BlockTrace& full, KeptInputs& kept) {
+/// `first_token`: of the chunk, below kept.tokens.
+void keep_inputs(const Block& block, const BlockTrace& quant, const BlockTrace& full,
+                 Index first_token, KeptInputs& kept) {
   const auto input_of = [](const BlockTrace& t, Role role) -> const Matrix<float>& {
     switch (role) {
-      case Role::output: return t.output_input;
+      case Role::output:
+        return t.output_input;
       case Role::gate:
-      case Role::up: return t.mlp_input;
-      case Role::down: return t.down_input;
-      default: return t.attention_input;
+      case Role::up:
+        return t.mlp_input;
+      case Role::down:
+        return t.down_input;
+      default:
+        return t.attention_input;
     }
   };
   const auto append = [&](Matrix<float>& to, const Matrix<float>& from) {
-    const Index rows = std::min(from.rows(), kept.tokens - to.rows());
-    if (rows <= 0) return;
+    const Index rows = std::min(from.rows(), kept.tokens - first_token);
     auto longer = Matrix<float>::uninitialized(to.rows() + rows, from.cols());
     std::copy(to.data(), to.data() + to.size(), longer.data());
     std::copy(from.data(), from.row(rows), longer.row(to.rows()));
@@ -66,13 +74,35 @@ void keep_inputs(const Block& block, const BlockTrace& quant, const BlockTrace& 
   }
 }
 
+/// Collective: what the ranks kept, one below the other, on rank 0. Ranks hold their sequences in
+/// order.
+void collect_inputs(const comm::Communicator& ranks, const Block& block, KeptInputs& kept) {
+  for (const Layer& layer : block.layers) {
+    auto& [quant, full] = kept.inputs[layer.role];
+    for (Matrix<float>* part : {&quant, &full}) {
+      const Index cols = layer.weight.cols();
+      std::vector<float> rows;
+      for (const auto& bytes :
+           ranks.gather(comm::bytes_of(std::span<const float>(part->values())))) {
+        const auto values = comm::values_of<float>(bytes);
+        rows.insert(rows.end(), values.begin(), values.end());
+      }
+      *part = Matrix<float>::uninitialized(static_cast<Index>(rows.size()) / cols, cols);
+      std::copy(rows.begin(), rows.end(), part->data());
+    }
+  }
+}
+
 /// One chunk: forward on x~ and x, sums, x moves on.
-void gather_chunk(const ModelSpec& model, const Block& block, const calib::Shard& shard, const GatherSettings& settings,
-                  const Chunk& chunk, calib::HiddenStates& states, BlockSums& sums, KeptInputs* kept) {
+void gather_chunk(const ModelSpec& model, const Block& block, const calib::Shard& shard,
+                  const GatherSettings& settings, const Chunk& chunk, calib::HiddenStates& states,
+                  BlockSums& sums, KeptInputs* kept) {
   const auto forward = [&](Matrix<float>& of, model::Keep keep) {
-    return model::forward(model, block, states.rows(of, chunk), shard.length, settings.products, keep);
+    return model::forward(model, block, states.rows(of, chunk), shard.length, settings.products,
+                          keep);
   };
-  const bool keep_now = kept != nullptr && kept->tokens > chunk.first_sequence * shard.length;
+  const Index first_token = chunk.first_sequence * shard.length;
+  const bool keep_now = kept != nullptr && kept->tokens > first_token;
   const BlockTrace quant = forward(states.quant, model::Keep::layer_inputs);
   check_trace(quant, block.index, chunk, shard.length);
   const auto move_on = [&](const BlockTrace& trace) {
@@ -81,27 +111,30 @@ void gather_chunk(const ModelSpec& model, const Block& block, const calib::Shard
   };
   if (states.equal) {
     hessian::accumulate(settings.shape, quant, nullptr, shard.length, settings.products, sums);
-    if (keep_now) keep_inputs(block, quant, quant, *kept);
+    if (keep_now) keep_inputs(block, quant, quant, first_token, *kept);
     return move_on(quant);
   }
   const bool inputs_wanted = settings.shape.drift || keep_now;
-  const BlockTrace full = forward(states.full, inputs_wanted ? model::Keep::layer_inputs : model::Keep::output_only);
+  const BlockTrace full =
+      forward(states.full, inputs_wanted ? model::Keep::layer_inputs : model::Keep::output_only);
   require_finite(full.output, "the full-precision output", block.index, chunk, shard.length);
-  hessian::accumulate(settings.shape, quant, settings.shape.drift ? &full : nullptr, shard.length, settings.products, sums);
-  if (keep_now) keep_inputs(block, quant, full, *kept);
+  hessian::accumulate(settings.shape, quant, settings.shape.drift ? &full : nullptr, shard.length,
+                      settings.products, sums);
+  if (keep_now) keep_inputs(block, quant, full, first_token, *kept);
   move_on(full);
 }
 
 }  // namespace
 
-BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model, const Block& block,
-                            const calib::Shard& shard, const GatherSettings& settings, calib::HiddenStates& states,
+BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
+                            const Block& block, const calib::Shard& shard,
+                            const GatherSettings& settings, calib::HiddenStates& states,
                             SecondsByPhase& seconds, KeptInputs* kept) {
   const auto zeros = [&] { return TravellingSums(settings.shape); };
   const auto add_lane = [&](Index lane, BlockSums& sums) {
     for (const Chunk& chunk : calib::chunks_of_lane(shard, lane)) {
       leave_when_asked();
-      gather_chunk(model, block, shard, settings, chunk, states, sums, ranks.rank() == 0 ? kept : nullptr);
+      gather_chunk(model, block, shard, settings, chunk, states, sums, kept);
     }
   };
   if (settings.reduction == Reduction::fast) {
@@ -109,10 +142,12 @@ BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& mo
     {
       const PhaseTimer timer(seconds, "statistics");
       comm::agree(ranks, [&] {
-        for (Index lane = shard.mine.first; lane < shard.mine.last; ++lane) add_lane(lane, sums.sums);
+        for (Index lane = shard.mine.first; lane < shard.mine.last; ++lane)
+          add_lane(lane, sums.sums);
       });
     }
     const PhaseTimer timer(seconds, "reduce");
+    if (kept != nullptr && kept->tokens > 0) collect_inputs(ranks, block, *kept);
     comm::fast_sum(ranks, comm::parts_of(sums));
     return std::move(sums.sums);
   }
@@ -128,26 +163,31 @@ BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& mo
     });
   }
   const PhaseTimer timer(seconds, "reduce");
+  if (kept != nullptr && kept->tokens > 0) collect_inputs(ranks, block, *kept);
   return std::move(tree.finish_everywhere().sums);
 }
 
-OutputError advance_quantized(const comm::Communicator& ranks, const ModelSpec& model, const Block& block,
-                              const calib::Shard& shard, Products products, calib::HiddenStates& states,
-                              SecondsByPhase& seconds) {
+OutputError advance_quantized(const comm::Communicator& ranks, const ModelSpec& model,
+                              const Block& block, const calib::Shard& shard, Products products,
+                              calib::HiddenStates& states, SecondsByPhase& seconds) {
   const PhaseTimer timer(seconds, "advance");
-  // Σ (x~ - x)², Σ x², Σ x~², Σ x x~ per sequence, added in the order of the sequences on every rank.
+  // Σ (x~ - x)², Σ x², Σ x~², Σ x x~ per sequence, added in the order of the sequences on every
+  // rank.
   const auto per_sequence = static_cast<std::size_t>(shard.my_sequences());
   std::vector<double> sums(per_sequence * 4, 0.);
   comm::agree(ranks, [&] {
     for (const Chunk& chunk : calib::my_chunks(shard)) {
       leave_when_asked();
       const auto rows = states.rows(states.quant, chunk);
-      const auto trace = model::forward(model, block, rows, shard.length, products, model::Keep::output_only);
-      require_finite(trace.output, "the quantized block's output", block.index, chunk, shard.length);
+      const auto trace =
+          model::forward(model, block, rows, shard.length, products, model::Keep::output_only);
+      require_finite(trace.output, "the quantized block's output", block.index, chunk,
+                     shard.length);
       std::copy(trace.output.data(), trace.output.data() + trace.output.size(), rows.data);
       const auto full = states.rows(states.full, chunk);
       for (Index r = 0; r < rows.rows; ++r) {
-        double* s = sums.data() + 4 * (chunk.first_sequence - shard.first_sequence + r / shard.length);
+        double* s =
+            sums.data() + 4 * (chunk.first_sequence - shard.first_sequence + r / shard.length);
         const float *x = full.row(r), *y = rows.row(r);
         double error = 0, xx = 0, yy = 0, xy = 0;
 #pragma omp simd reduction(+ : error, xx, yy, xy)
@@ -169,18 +209,20 @@ OutputError advance_quantized(const comm::Communicator& ranks, const ModelSpec& 
     for (std::size_t i = 0; i < values.size(); ++i) total[i % 4] += values[i];
   }
   OutputError result;
-  result.mean_squared = total[0] / static_cast<double>(shard.sequences * shard.length * model.hidden);
+  result.mean_squared =
+      total[0] / static_cast<double>(shard.sequences * shard.length * model.hidden);
   result.relative = total[1] > 0 ? total[0] / total[1] : 0;
   result.cosine = total[1] > 0 && total[2] > 0 ? total[3] / std::sqrt(total[1] * total[2]) : 1;
   return result;
 }
 
-void advance_full(const ModelSpec& model, const Block& block, const calib::Shard& shard, Products products,
-                  calib::HiddenStates& states) {
+void advance_full(const ModelSpec& model, const Block& block, const calib::Shard& shard,
+                  Products products, calib::HiddenStates& states) {
   for (const Chunk& chunk : calib::my_chunks(shard)) {
     leave_when_asked();
     const auto rows = states.rows(states.full, chunk);
-    const auto trace = model::forward(model, block, rows, shard.length, products, model::Keep::output_only);
+    const auto trace =
+        model::forward(model, block, rows, shard.length, products, model::Keep::output_only);
     std::copy(trace.output.data(), trace.output.data() + trace.output.size(), rows.data);
   }
 }

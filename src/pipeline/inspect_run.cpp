@@ -27,22 +27,28 @@ std::string short_number(double value) {
 void inspect_run(const std::string& run_dir, Screen& screen) {
   const auto run = io::read_run_file(std::filesystem::path(run_dir) / "run.h5");
   for (const auto& [name, fact] : run.provenance)
-    if (name != "deck") screen.line(name + std::string(name.size() < 18 ? 18 - name.size() : 1, ' ') + fact_text(fact));
+    if (name != "deck")
+      screen.line(name + std::string(name.size() < 18 ? 18 - name.size() : 1, ' ') +
+                  fact_text(fact));
   screen.line("");
-  std::vector<Screen::Row> rows{{"block", "layer", "method", "bits", "loss", "before refinement", "rounding", "damping", "retries", "dead",
-                                 "condition", "seconds"}};
+  std::vector<Screen::Row> rows{{"block", "layer", "method", "bits", "loss", "before refinement",
+                                 "rounding", "damping", "retries", "dead", "condition", "seconds"}};
   std::vector<std::string> warnings;
   for (const Index b : io::finished_blocks(run_dir)) {
-    const auto record = io::read_block(std::filesystem::path(run_dir) / "blocks" / io::block_file_name(b));
+    const auto record =
+        io::read_block(std::filesystem::path(run_dir) / "blocks" / io::block_file_name(b));
     for (const auto& layer : record.layers) {
       const double scale = layer.loss_scale > 0 ? layer.loss_scale : 1;
-      rows.push_back({std::to_string(b), layer.name, layer.method_used, std::to_string(layer.spec.bits), short_number(layer.relative_loss()),
-                      short_number(layer.loss_before / scale), short_number(layer.loss_rounding / scale), short_number(layer.damping),
-                      std::to_string(layer.damping_retries), std::to_string(layer.dead_columns), short_number(layer.condition_estimate),
-                      short_number(layer.seconds)});
+      rows.push_back({std::to_string(b), layer.name, layer.method_used,
+                      std::to_string(layer.spec.bits), short_number(layer.relative_loss()),
+                      short_number(layer.loss_before / scale),
+                      short_number(layer.loss_rounding / scale), short_number(layer.damping),
+                      std::to_string(layer.damping_retries), std::to_string(layer.dead_columns),
+                      short_number(layer.condition_estimate), short_number(layer.seconds)});
       for (auto& words : layer_warnings(b, layer)) warnings.push_back(std::move(words));
     }
-    rows.push_back({std::to_string(b), "(output)", "", "", short_number(record.relative_output_error), "", "", "", "", "", "", ""});
+    rows.push_back({std::to_string(b), "(output)", "", "",
+                    short_number(record.relative_output_error), "", "", "", "", "", "", ""});
   }
   screen.table(rows);
   std::vector<Scores> scores;

@@ -16,8 +16,8 @@ namespace {
 
 Tokens first_sequences(Tokens tokens, Index wanted) {
   if (tokens.sequences() < wanted)
-    throw UserError("calibration.sequences: " + std::to_string(wanted) + " are asked for, but " + tokens.path + " holds " +
-                    std::to_string(tokens.sequences()));
+    throw UserError("calibration.sequences: " + std::to_string(wanted) + " are asked for, but " +
+                    tokens.path + " holds " + std::to_string(tokens.sequences()));
   tokens.ids = Matrix<std::int32_t>(read_only(tokens.ids.view()).rows_from(0, wanted));
   return tokens;
 }
@@ -32,7 +32,8 @@ void plan_layer_specs(Job& job) {
     job.specs.emplace_back();
     for (std::size_t l = 0; l < names.size(); ++l) {
       job.specs.back().push_back(config::layer_spec(job.spec.quant, b, names[l]));
-      config::require_groups_fit(job.specs.back().back(), names[l], layer_inputs(job.model(), job.roles[l]));
+      config::require_groups_fit(job.specs.back().back(), names[l],
+                                 layer_inputs(job.model(), job.roles[l]));
     }
   }
 }
@@ -40,7 +41,8 @@ void plan_layer_specs(Job& job) {
 }  // namespace
 
 std::vector<Role> layer_roles(const ModelSpec& model) {
-  std::vector<Role> roles{Role::query, Role::key, Role::value, Role::output, Role::gate, Role::up, Role::down};
+  std::vector<Role> roles{Role::query, Role::key, Role::value, Role::output,
+                          Role::gate,  Role::up,  Role::down};
   if (model.family == Family::opt) std::erase(roles, Role::gate);
   return roles;
 }
@@ -52,16 +54,21 @@ Index layer_inputs(const ModelSpec& model, Role role) {
 
 Index layer_outputs(const ModelSpec& model, Role role) {
   switch (role) {
-    case Role::query: return model.heads * model.head_dim;
+    case Role::query:
+      return model.heads * model.head_dim;
     case Role::key:
-    case Role::value: return model.kv_heads * model.head_dim;
+    case Role::value:
+      return model.kv_heads * model.head_dim;
     case Role::gate:
-    case Role::up: return model.feed_forward;
-    default: return model.hidden;
+    case Role::up:
+      return model.feed_forward;
+    default:
+      return model.hidden;
   }
 }
 
-Tokens open_tokens(const std::string& path, const io::Checkpoint& checkpoint, const std::string& wanted_sha256) {
+Tokens open_tokens(const std::string& path, const io::Checkpoint& checkpoint,
+                   const std::string& wanted_sha256) {
   auto tokens = io::read_tokens(path);
   io::check_tokens(tokens, checkpoint.spec(), checkpoint.tokenizer_sha256(), wanted_sha256);
   return tokens;
@@ -73,12 +80,17 @@ Job open_job(const comm::Communicator& ranks, const RunSpec& spec) {
     job.products = model::resolved_products(job.model(), spec.run.products);
     job.roles = layer_roles(job.model());
     plan_layer_specs(job);
-    job.calibration = first_sequences(open_tokens(spec.calibration.tokens, job.checkpoint, spec.calibration.tokens_sha256),
-                                      spec.calibration.sequences);
-    for (const auto& path : spec.evaluation.tokens) job.evaluation.push_back(open_tokens(path, job.checkpoint, ""));
-    job.run_id = io::sha256(config::run_identity_text(spec, job.checkpoint.sample_sha256(), job.calibration.tokens_sha256))
+    job.calibration = first_sequences(
+        open_tokens(spec.calibration.tokens, job.checkpoint, spec.calibration.tokens_sha256),
+        spec.calibration.sequences);
+    for (const auto& path : spec.evaluation.tokens)
+      job.evaluation.push_back(open_tokens(path, job.checkpoint, ""));
+    job.run_id = io::sha256(config::run_identity_text(spec, job.checkpoint.sample_sha256(),
+                                                      job.calibration.tokens_sha256))
                      .substr(0, 16);
-    job.folder = spec.run.run_dir.empty() ? (std::filesystem::path(spec.run.out) / job.run_id).string() : spec.run.run_dir;
+    job.folder = spec.run.run_dir.empty()
+                     ? (std::filesystem::path(spec.run.out) / job.run_id).string()
+                     : spec.run.run_dir;
     return job;
   });
 }
@@ -89,9 +101,10 @@ void apply(const std::vector<QuantizedLayer>& layers, Products products, Block& 
       if (layer.name != quantized.name) continue;
       layer.weight = dequantized(quantized);
       if (products == Products::bfloat16) {
-        layer.weight_bf16 = Matrix<bfloat16>::uninitialized(layer.weight.rows(), layer.weight.cols());
-        std::transform(layer.weight.values().begin(), layer.weight.values().end(), layer.weight_bf16.values().begin(),
-                       [](float v) { return bfloat16(v); });
+        layer.weight_bf16 =
+            Matrix<bfloat16>::uninitialized(layer.weight.rows(), layer.weight.cols());
+        std::transform(layer.weight.values().begin(), layer.weight.values().end(),
+                       layer.weight_bf16.values().begin(), [](float v) { return bfloat16(v); });
       }
     }
 }

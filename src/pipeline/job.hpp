@@ -20,10 +20,10 @@ struct Job {
   Products products = Products::float32;  // resolved
   Tokens calibration;                     // the sequences in use
   std::vector<Tokens> evaluation;
-  std::vector<Role> roles;                // of a block's layers, in their order
+  std::vector<Role> roles;                    // of a block's layers, in their order
   std::vector<std::vector<QuantSpec>> specs;  // [blocks][layers], overrides applied
-  std::string run_id;                     // 16 hexadecimal digits
-  std::string folder;                     // <out>/<run id>, or --run-dir
+  std::string run_id;                         // 16 hexadecimal digits
+  std::string folder;                         // <out>/<run id>, or --run-dir
 
   const ModelSpec& model() const { return checkpoint.spec(); }
 };
@@ -37,7 +37,8 @@ Index layer_inputs(const ModelSpec& model, Role role);
 Index layer_outputs(const ModelSpec& model, Role role);
 
 /// Token files of the deck, read and checked; `wanted_sha256` may be empty.
-Tokens open_tokens(const std::string& path, const io::Checkpoint& checkpoint, const std::string& wanted_sha256);
+Tokens open_tokens(const std::string& path, const io::Checkpoint& checkpoint,
+                   const std::string& wanted_sha256);
 
 /// Puts dequantized weights in the place of the block's own.
 void apply(const std::vector<QuantizedLayer>& layers, Products products, Block& block);

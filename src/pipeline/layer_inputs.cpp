@@ -12,11 +12,15 @@ Place place_of(Role role) {
   switch (role) {
     case Role::query:
     case Role::key:
-    case Role::value: return Place::attention_input;
-    case Role::output: return Place::output_input;
+    case Role::value:
+      return Place::attention_input;
+    case Role::output:
+      return Place::output_input;
     case Role::gate:
-    case Role::up: return Place::mlp_input;
-    case Role::down: return Place::down_input;
+    case Role::up:
+      return Place::mlp_input;
+    case Role::down:
+      return Place::down_input;
   }
   throw Bug("a layer without a role");
 }
@@ -34,8 +38,8 @@ bool has_output_side(Role role, const QuantSpec& spec) {
 /// The same H, D, U and P serve both.
 bool same_side(const InputUnit& a, const InputUnit& b) {
   const auto &x = a.settings, &y = b.settings;
-  return a.place == b.place && a.head == b.head && x.damping == y.damping && x.drift == y.drift && x.alpha == y.alpha &&
-         x.column_order == y.column_order;
+  return a.place == b.place && a.head == b.head && x.damping == y.damping && x.drift == y.drift &&
+         x.alpha == y.alpha && x.column_order == y.column_order;
 }
 
 Index shared_unit(InputUnit unit, std::vector<InputUnit>& units) {
@@ -51,7 +55,8 @@ Index shared_unit(InputUnit unit, std::vector<InputUnit>& units) {
 
 }  // namespace
 
-LayerInputs plan_layers(const ModelSpec& model, const Block& block, const std::vector<QuantSpec>& specs, Index length) {
+LayerInputs plan_layers(const ModelSpec& model, const Block& block,
+                        const std::vector<QuantSpec>& specs, Index length) {
   LayerInputs inputs;
   inputs.block = block.index;
   for (std::size_t i = 0; i < block.layers.size(); ++i) {
@@ -61,8 +66,13 @@ LayerInputs plan_layers(const ModelSpec& model, const Block& block, const std::v
     if (two_sided) plan.heads = layer.role == Role::query ? model.heads : model.kv_heads;
     InputUnit unit;
     unit.place = place_of(layer.role);
-    unit.settings = {plan.spec.damping, length, plan.spec.drift, plan.spec.alpha, plan.spec.column_order,
-                     plan.spec.drift == Drift::exact || (two_sided && plan.spec.drift == Drift::sequential)};
+    unit.settings = {
+        plan.spec.damping,
+        length,
+        plan.spec.drift,
+        plan.spec.alpha,
+        plan.spec.column_order,
+        plan.spec.drift == Drift::exact || (two_sided && plan.spec.drift == Drift::sequential)};
     unit.factor = quant::solver<float>(plan.spec.method).sides.factor;
     unit.name = "block " + std::to_string(block.index) + ", " + layer.name;
     unit.inputs = layer.weight.cols();
@@ -81,25 +91,34 @@ LayerInputs plan_layers(const ModelSpec& model, const Block& block, const std::v
   return inputs;
 }
 
-void use_sums(const SumShape& shape, const BlockSums& sums, const Block& block, const std::vector<float>& frequencies,
-              Index length, LayerInputs& inputs) {
+void use_sums(const SumShape& shape, const BlockSums& sums, const Block& block,
+              const std::vector<float>& frequencies, Index length, LayerInputs& inputs) {
   inputs.input_statistics = [&shape, &sums](const InputUnit& unit) {
     return hessian::input_statistics(shape, sums, unit.place, unit.head);
   };
   inputs.output_hessian = [&, length](const LayerPlan& plan, Index h) {
     switch (plan.layer->role) {
       case Role::query:
-        return hessian::query_output_hessian(shape, sums, h / (shape.heads / shape.kv_heads), frequencies, length);
-      case Role::key: return hessian::key_output_hessian(shape, sums, h, frequencies, length);
-      case Role::value: return hessian::value_output_hessian(shape, block.layer(Role::output).weight.view(), h);
-      default: throw Bug("no output side for layer " + plan.layer->name);
+        return hessian::query_output_hessian(shape, sums, h / (shape.heads / shape.kv_heads),
+                                             frequencies, length);
+      case Role::key:
+        return hessian::key_output_hessian(shape, sums, h, frequencies, length);
+      case Role::value:
+        return hessian::value_output_hessian(shape, block.layer(Role::output).weight.view(), h);
+      default:
+        throw Bug("no output side for layer " + plan.layer->name);
     }
   };
 }
 
-SumShape sum_shape(const ModelSpec& model, const std::vector<QuantSpec>& specs, const std::vector<Role>& roles) {
-  SumShape shape{.hidden = model.hidden, .attention_width = model.heads * model.head_dim, .feed_forward = model.feed_forward,
-                 .heads = model.heads, .kv_heads = model.kv_heads, .head_dim = model.head_dim};
+SumShape sum_shape(const ModelSpec& model, const std::vector<QuantSpec>& specs,
+                   const std::vector<Role>& roles) {
+  SumShape shape{.hidden = model.hidden,
+                 .attention_width = model.heads * model.head_dim,
+                 .feed_forward = model.feed_forward,
+                 .heads = model.heads,
+                 .kv_heads = model.kv_heads,
+                 .head_dim = model.head_dim};
   for (std::size_t i = 0; i < specs.size(); ++i) {
     shape.drift |= specs[i].drift != Drift::none && specs[i].alpha != 0;
     shape.value_attention |= weighs_values(roles[i], specs[i]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a block's layers are quantized with: weights, options, and the statistics that each of them uses.
+// What a block's layers are quantized with: weights, options, and the statistics that each of them
+// uses.
 
 #include <functional>
 #include <string>
@@ -25,7 +26,8 @@ struct InputUnit {
   Index inputs = 0;     // size of H_in
 };
 
-/// How one layer is cut: rows [0, out) in `parts` equal parts (heads, or 1), each with its own input unit.
+/// How one layer is cut: rows [0, out) in `parts` equal parts (heads, or 1), each with its own
+/// input unit.
 struct LayerPlan {
   const Layer* layer = nullptr;
   QuantSpec spec;
@@ -43,14 +45,18 @@ struct LayerInputs {
   std::function<Matrix<float>(const LayerPlan&, Index h)> output_hessian;
 };
 
-/// Plans all layers of a block. `specs`: options of each layer, in the block's order; `length`: tokens of a sequence.
-LayerInputs plan_layers(const ModelSpec& model, const Block& block, const std::vector<QuantSpec>& specs, Index length);
+/// Plans all layers of a block. `specs`: options of each layer, in the block's order; `length`:
+/// tokens of a sequence.
+LayerInputs plan_layers(const ModelSpec& model, const Block& block,
+                        const std::vector<QuantSpec>& specs, Index length);
 
-/// Statistics from the sums of this run; `sums`, `shape`, `block` and `frequencies` must outlive the inputs.
-void use_sums(const SumShape& shape, const BlockSums& sums, const Block& block, const std::vector<float>& frequencies,
-              Index length, LayerInputs& inputs);
+/// Statistics from the sums of this run; `sums`, `shape`, `block` and `frequencies` must outlive
+/// the inputs.
+void use_sums(const SumShape& shape, const BlockSums& sums, const Block& block,
+              const std::vector<float>& frequencies, Index length, LayerInputs& inputs);
 
 /// The sums that the layers' options ask for.
-SumShape sum_shape(const ModelSpec& model, const std::vector<QuantSpec>& specs, const std::vector<Role>& roles);
+SumShape sum_shape(const ModelSpec& model, const std::vector<QuantSpec>& specs,
+                   const std::vector<Role>& roles);
 
 }  // namespace constrictor::pipeline

@@ -23,14 +23,15 @@ struct Prediction {
   double bytes_per_rank = 0;
   double bytes_per_node = 0;
   double disk_bytes = 0;
-  double seconds = 0;              // from the machine's own product speed, measured in a tenth of a second
+  double seconds = 0;  // from the machine's own product speed, measured in a tenth of a second
   double measured_gflops = 0;
 };
 
 /// Collective: ranks share nodes, so all of them must be asked.
 Prediction predict(const comm::Communicator& ranks, const Job& job);
 
-/// MemoryError when a node has less than predicted: how much is needed where, and which knob lowers it.
+/// MemoryError when a node has less than predicted: how much is needed where, and which knob lowers
+/// it.
 void require_memory(const comm::Communicator& ranks, const Prediction& prediction);
 
 }  // namespace constrictor::pipeline

@@ -24,7 +24,9 @@ namespace {
 /// Reads the next block while this one is worked on.
 class BlockReader {
  public:
-  BlockReader(const comm::Communicator& ranks, const Job& job) : ranks_(ranks), job_(job) { start(0); }
+  BlockReader(const comm::Communicator& ranks, const Job& job) : ranks_(ranks), job_(job) {
+    start(0);
+  }
   /// Collective. The block `index`; reading of the next one begins.
   Block next(Index index, SecondsByPhase& seconds) {
     const PhaseTimer timer(seconds, "load");
@@ -45,9 +47,11 @@ class BlockReader {
   std::future<Block> pending_;
 };
 
-calib::HiddenStates embedded(const comm::Communicator& ranks, const Job& job, const calib::Shard& shard) {
+calib::HiddenStates embedded(const comm::Communicator& ranks, const Job& job,
+                             const calib::Shard& shard) {
   return comm::agree(ranks, [&] {
-    const auto ids = read_only(job.calibration.ids.view()).rows_from(shard.first_sequence, shard.my_sequences());
+    const auto ids =
+        read_only(job.calibration.ids.view()).rows_from(shard.first_sequence, shard.my_sequences());
     return calib::HiddenStates(shard, model::embed(job.model(), job.checkpoint.load_ends(), ids));
   });
 }
@@ -66,14 +70,17 @@ void keep_statistics(const LayerInputs& inputs, io::BlockRecord& record) {
       stacked(kept.input_hessian, raw.H);
       if (!raw.D.empty()) stacked(kept.input_drift, raw.D);
     }
-    for (Index h = 0; h < plan.heads; ++h) stacked(kept.output_hessian, inputs.output_hessian(plan, h));
+    for (Index h = 0; h < plan.heads; ++h)
+      stacked(kept.output_hessian, inputs.output_hessian(plan, h));
   }
 }
 
 void keep_activations(const Block& block, KeptInputs kept, io::BlockRecord& record) {
   for (const Layer& layer : block.layers) {
     auto found = kept.inputs.find(layer.role);
-    if (found != kept.inputs.end()) record.activations[layer.name] = {std::move(found->second.first), std::move(found->second.second)};
+    if (found != kept.inputs.end())
+      record.activations[layer.name] = {std::move(found->second.first),
+                                        std::move(found->second.second)};
   }
 }
 
@@ -86,7 +93,8 @@ struct Walk {
   calib::HiddenStates states;
 };
 
-/// One block from statistics to the quantized path's next hidden states; rank 0's record is complete.
+/// One block from statistics to the quantized path's next hidden states; rank 0's record is
+/// complete.
 io::BlockRecord quantize_block(Walk& walk, Block& block) {
   const Job& job = walk.job;
   io::BlockRecord record;
@@ -95,7 +103,8 @@ io::BlockRecord quantize_block(Walk& walk, Block& block) {
   SumShape shape = sum_shape(job.model(), specs, job.roles);
   shape.drift &= !walk.states.equal;
   KeptInputs kept{job.spec.run.keep.activations, {}};
-  const BlockSums sums = gather_statistics(walk.ranks, job.model(), block, walk.shard, {job.products, job.spec.run.reduction, shape},
+  const BlockSums sums = gather_statistics(walk.ranks, job.model(), block, walk.shard,
+                                           {job.products, job.spec.run.reduction, shape},
                                            walk.states, record.seconds_by_phase, &kept);
   LayerInputs inputs = plan_layers(job.model(), block, specs, walk.shard.length);
   use_sums(shape, sums, block, walk.frequencies, walk.shard.length, inputs);
@@ -103,7 +112,8 @@ io::BlockRecord quantize_block(Walk& walk, Block& block) {
   if (job.spec.run.keep.statistics) keep_statistics(inputs, record);
   if (kept.tokens > 0) keep_activations(block, std::move(kept), record);
   apply(record.layers, job.products, block);
-  const auto error = advance_quantized(walk.ranks, job.model(), block, walk.shard, job.products, walk.states, record.seconds_by_phase);
+  const auto error = advance_quantized(walk.ranks, job.model(), block, walk.shard, job.products,
+                                       walk.states, record.seconds_by_phase);
   record.output_error = error.mean_squared;
   record.relative_output_error = error.relative;
   record.output_cosine = error.cosine;
@@ -119,7 +129,8 @@ void pass_finished_block(Walk& walk, Block& block, const RunRecord& record) {
     advance_full(walk.job.model(), block, walk.shard, walk.job.products, walk.states);
     apply(layers, walk.job.products, block);
   });
-  advance_quantized(walk.ranks, walk.job.model(), block, walk.shard, walk.job.products, walk.states, ignored);
+  advance_quantized(walk.ranks, walk.job.model(), block, walk.shard, walk.job.products, walk.states,
+                    ignored);
 }
 
 void add(SecondsByPhase& total, const SecondsByPhase& part) {
@@ -127,18 +138,21 @@ void add(SecondsByPhase& total, const SecondsByPhase& part) {
 }
 
 /// All blocks; returns the warnings that deserve to stand at the end once more.
-std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsByPhase& total, Screen& screen) {
+std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsByPhase& total,
+                                         Screen& screen) {
   const Index blocks = walk.job.model().blocks, done_before = record.blocks_done();
   std::vector<std::string> all_warnings;
   if (done_before > 0)
-    screen.line("resuming: " + std::to_string(done_before) + " of " + std::to_string(blocks) + " blocks are finished");
+    screen.line("resuming: " + std::to_string(done_before) + " of " + std::to_string(blocks) +
+                " blocks are finished");
   BlockReader reader(walk.ranks, walk.job);
   const double start = wall_seconds();
   Index worked = 0;
   bool all_done = done_before == blocks;
   for (Index b = 0; b < blocks && !all_done; ++b) {
     const double block_start = wall_seconds();
-    screen.progress("block " + std::to_string(b + 1) + " of " + std::to_string(blocks), static_cast<double>(b) / static_cast<double>(blocks));
+    screen.progress("block " + std::to_string(b + 1) + " of " + std::to_string(blocks),
+                    static_cast<double>(b) / static_cast<double>(blocks));
     Block block = reader.next(b, total);
     if (record.has_block(b)) {
       const PhaseTimer timer(total, "resume");
@@ -148,7 +162,8 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
     const io::BlockRecord result = quantize_block(walk, block);
     add(total, result.seconds_by_phase);
     ++worked;
-    const double eta = (wall_seconds() - start) / static_cast<double>(worked) * static_cast<double>(blocks - b - 1);
+    const double eta = (wall_seconds() - start) / static_cast<double>(worked) *
+                       static_cast<double>(blocks - b - 1);
     {
       const PhaseTimer timer(total, "write");
       record.write_block(result, eta);
@@ -166,7 +181,8 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
 
 void run(const comm::Communicator& ranks, const Job& job, RunRecord& record, Screen& screen) {
   SecondsByPhase seconds;
-  const auto shard = calib::shard_of(job.calibration.sequences(), job.calibration.length(), job.spec.run.lanes, ranks.size(), ranks.rank());
+  const auto shard = calib::shard_of(job.calibration.sequences(), job.calibration.length(),
+                                     job.spec.run.lanes, ranks.size(), ranks.rank());
   std::vector<std::string> warnings;
   if (record.blocks_done() < job.model().blocks) {
     Walk walk{ranks, job, shard, model::rope_frequencies(job.model()), embedded(ranks, job, shard)};
@@ -174,20 +190,24 @@ void run(const comm::Communicator& ranks, const Job& job, RunRecord& record, Scr
   } else {
     screen.line("all " + std::to_string(job.model().blocks) + " blocks are finished already");
   }
-  const auto scores = evaluate(ranks, job.checkpoint, [&](Index b) { return record.read_block(b); }, job.evaluation,
-                               {job.products, job.spec.evaluation.kl}, seconds, screen);
+  const auto scores = evaluate(
+      ranks, job.checkpoint, [&](Index b) { return record.read_block(b); }, job.evaluation,
+      {job.products, job.spec.evaluation.kl}, seconds, screen);
   record.write_scores(scores);
   record.finish(seconds);
   screen.line("");
   if (!scores.empty()) screen.table(score_table(scores));
   screen.line(phase_line(seconds));
-  if (!warnings.empty()) screen.warning(std::to_string(warnings.size()) + " warnings above; they are in " + job.folder + "/log.jsonl too");
+  if (!warnings.empty())
+    screen.warning(std::to_string(warnings.size()) + " warnings above; they are in " + job.folder +
+                   "/log.jsonl too");
   screen.line("results      " + job.folder);
 }
 
 }  // namespace
 
-void quantize_model(const comm::Communicator& ranks, const RunSpec& spec, const QuantizeOptions& options, Screen& screen) {
+void quantize_model(const comm::Communicator& ranks, const RunSpec& spec,
+                    const QuantizeOptions& options, Screen& screen) {
   const Job job = open_job(ranks, spec);
   const Prediction prediction = predict(ranks, job);
   if (options.dry_run) return show_prediction(job, prediction, screen);

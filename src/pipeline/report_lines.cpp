@@ -30,8 +30,9 @@ std::string number(Index n) { return std::to_string(n); }
 
 std::string quant_words(const QuantSpec& q) {
   std::string words = std::string(word(q.method)) + ", " + std::to_string(q.bits) + " bits, " +
-                      (q.group_size > 0 ? "groups of " + number(q.group_size) : "one scale a row") + ", " +
-                      (q.symmetric ? "symmetric" : "asymmetric") + ", grid " + std::string(word(q.grid));
+                      (q.group_size > 0 ? "groups of " + number(q.group_size) : "one scale a row") +
+                      ", " + (q.symmetric ? "symmetric" : "asymmetric") + ", grid " +
+                      std::string(word(q.grid));
   if (q.row_metric != RowMetric::none) words += ", " + number(q.rows_at_once) + " rows at once";
   words += ", drift " + std::string(word(q.drift));
   if (q.drift != Drift::none) words += text(" (alpha %g)", q.alpha);
@@ -47,28 +48,37 @@ std::string duration_text(double seconds) {
   return text("%ld h %ld min", whole / 3600, whole % 3600 / 60);
 }
 
-std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job& job, const Prediction& prediction,
-                                      const std::string& device, const std::string& threads) {
+std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job& job,
+                                      const Prediction& prediction, const std::string& device,
+                                      const std::string& threads) {
   const ModelSpec& m = job.model();
   std::vector<std::string> lines;
-  lines.push_back("model        " + job.spec.model.path + ": " + std::string(word(m.family)) + ", " + number(m.blocks) + " blocks, hidden " +
-                  number(m.hidden) + text(", %.4g million parameters, ", 1e-6 * static_cast<double>(job.checkpoint.parameter_count())) +
+  lines.push_back("model        " + job.spec.model.path + ": " + std::string(word(m.family)) +
+                  ", " + number(m.blocks) + " blocks, hidden " + number(m.hidden) +
+                  text(", %.4g million parameters, ",
+                       1e-6 * static_cast<double>(job.checkpoint.parameter_count())) +
                   std::string(word(m.dtype)));
   lines.push_back("method       " + quant_words(job.spec.quant));
-  lines.push_back("calibration  " + number(job.calibration.sequences()) + " x " + number(job.calibration.length()) + " tokens of " +
-                  job.spec.calibration.tokens + " (" + job.calibration.tokens_sha256.substr(0, 12) + ")");
-  lines.push_back("machine      " + number(ranks.size()) + (ranks.size() == 1 ? " rank, " : " ranks, ") + threads + "; " + device);
-  lines.push_back("products     " + std::string(word(job.products)) + " by " + linalg::product_library() + ", reduction " +
+  lines.push_back("calibration  " + number(job.calibration.sequences()) + " x " +
+                  number(job.calibration.length()) + " tokens of " + job.spec.calibration.tokens +
+                  " (" + job.calibration.tokens_sha256.substr(0, 12) + ")");
+  lines.push_back("machine      " + number(ranks.size()) +
+                  (ranks.size() == 1 ? " rank, " : " ranks, ") + threads + "; " + device);
+  lines.push_back("products     " + std::string(word(job.products)) + " by " +
+                  linalg::product_library() + ", reduction " +
                   std::string(word(job.spec.run.reduction)));
-  lines.push_back("memory       " + bytes_text(prediction.bytes_per_rank) + " a rank predicted, fullest in the " + prediction.fullest +
-                  "; disk " + bytes_text(prediction.disk_bytes));
+  lines.push_back("memory       " + bytes_text(prediction.bytes_per_rank) +
+                  " a rank predicted, fullest in the " + prediction.fullest + "; disk " +
+                  bytes_text(prediction.disk_bytes));
   lines.push_back("run          " + job.folder + " (id " + job.run_id + ")");
   if (ranks.size() > job.calibration.sequences())
-    lines.push_back("note         more ranks than calibration sequences: some ranks only help to solve");
+    lines.push_back(
+        "note         more ranks than calibration sequences: some ranks only help to solve");
   return lines;
 }
 
-std::string block_line(const io::BlockRecord& record, Index blocks, double seconds, double eta_seconds) {
+std::string block_line(const io::BlockRecord& record, Index blocks, double seconds,
+                       double eta_seconds) {
   double sum = 0, worst = -1;
   std::string worst_name;
   for (const auto& layer : record.layers) {
@@ -76,10 +86,11 @@ std::string block_line(const io::BlockRecord& record, Index blocks, double secon
     if (layer.relative_loss() > worst) worst = layer.relative_loss(), worst_name = layer.name;
   }
   const int width = static_cast<int>(number(blocks).size());
-  auto line = text("block %*lld of %lld   loss %.4g (worst %s %.4g)   output error %.3g   %s", width,
-                   static_cast<long long>(record.index + 1), static_cast<long long>(blocks),
-                   record.layers.empty() ? 0. : sum / static_cast<double>(record.layers.size()), worst_name.c_str(), worst,
-                   record.relative_output_error, duration_text(seconds).c_str());
+  auto line =
+      text("block %*lld of %lld   loss %.4g (worst %s %.4g)   output error %.3g   %s", width,
+           static_cast<long long>(record.index + 1), static_cast<long long>(blocks),
+           record.layers.empty() ? 0. : sum / static_cast<double>(record.layers.size()),
+           worst_name.c_str(), worst, record.relative_output_error, duration_text(seconds).c_str());
   if (record.index + 1 < blocks) line += "   " + duration_text(eta_seconds) + " to go";
   return line;
 }
@@ -88,26 +99,36 @@ std::vector<std::string> layer_warnings(Index block, const QuantizedLayer& layer
   const std::string name = "block " + number(block) + ", " + layer.name + ": ";
   std::vector<std::string> warnings;
   if (layer.method_used != word(layer.spec.method))
-    warnings.push_back(name + "quantized with " + layer.method_used + " instead of " + std::string(word(layer.spec.method)) +
+    warnings.push_back(name + "quantized with " + layer.method_used + " instead of " +
+                       std::string(word(layer.spec.method)) +
                        ": its Hessian could not be factored (allowed by quant.fallback)");
   if (layer.damping_retries > 0)
-    warnings.push_back(name + text("the factorization needed damping %g after %d retries", layer.damping, layer.damping_retries));
-  if (layer.dead_columns > 0) warnings.push_back(name + number(layer.dead_columns) + " inputs are always zero; their weights are set to zero");
+    warnings.push_back(name + text("the factorization needed damping %g after %d retries",
+                                   layer.damping, layer.damping_retries));
+  if (layer.dead_columns > 0)
+    warnings.push_back(name + number(layer.dead_columns) +
+                       " inputs are always zero; their weights are set to zero");
   const double margin = 1e-6 * layer.loss_scale;
   if (layer.loss_after > layer.loss_before + margin)
-    warnings.push_back(name + text("refinement raised the loss from %.6g to %.6g", layer.loss_before, layer.loss_after));
+    warnings.push_back(name + text("refinement raised the loss from %.6g to %.6g",
+                                   layer.loss_before, layer.loss_after));
   if (layer.loss_after > layer.loss_rounding + margin)
-    warnings.push_back(name + text("loss %.4g is above that of plain rounding, %.4g (relative)", layer.relative_loss(),
-                                   layer.loss_scale > 0 ? layer.loss_rounding / layer.loss_scale : 0.));
+    warnings.push_back(name +
+                       text("loss %.4g is above that of plain rounding, %.4g (relative)",
+                            layer.relative_loss(),
+                            layer.loss_scale > 0 ? layer.loss_rounding / layer.loss_scale : 0.));
   return warnings;
 }
 
 std::vector<Screen::Row> score_table(const std::vector<Scores>& scores) {
-  std::vector<Screen::Row> rows{{"text", "windows", "full precision", "this run", "KL to full", "same top token"}};
+  std::vector<Screen::Row> rows{
+      {"text", "windows", "full precision", "this run", "KL to full", "same top token"}};
   for (const Scores& s : scores) {
     const bool compared = !s.kl.empty();
-    rows.push_back({s.dataset, number(s.windows()) + " x " + number(s.length), compared ? perplexity_text(eval::full_perplexity(s)) : "-",
-                    perplexity_text(eval::perplexity(s)), compared ? text("%.4f", eval::mean_kl(s)) : "-",
+    rows.push_back({s.dataset, number(s.windows()) + " x " + number(s.length),
+                    compared ? perplexity_text(eval::full_perplexity(s)) : "-",
+                    perplexity_text(eval::perplexity(s)),
+                    compared ? text("%.4f", eval::mean_kl(s)) : "-",
                     compared ? text("%.1f %%", 100 * s.top1_agreement) : "-"});
   }
   return rows;

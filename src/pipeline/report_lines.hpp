@@ -18,13 +18,17 @@ namespace constrictor::pipeline {
 /// "3.4 s", "12 min 5 s", "3 h 2 min".
 std::string duration_text(double seconds);
 
-std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job& job, const Prediction& prediction,
-                                      const std::string& device, const std::string& threads);
+std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job& job,
+                                      const Prediction& prediction, const std::string& device,
+                                      const std::string& threads);
 
-/// "block  3 of 16   loss 0.0213 (worst mlp.down_proj 0.0871)   output error 0.031   4.1 s   1 min 20 s to go"
-std::string block_line(const io::BlockRecord& record, Index blocks, double seconds, double eta_seconds);
+/// "block  3 of 16   loss 0.0213 (worst mlp.down_proj 0.0871)   output error 0.031   4.1 s   1 min
+/// 20 s to go"
+std::string block_line(const io::BlockRecord& record, Index blocks, double seconds,
+                       double eta_seconds);
 
-/// What somebody who reads a paper would want to know about this layer; empty when all went as asked.
+/// What somebody who reads a paper would want to know about this layer; empty when all went as
+/// asked.
 std::vector<std::string> layer_warnings(Index block, const QuantizedLayer& layer);
 
 /// Full precision against this run, one row a token file.

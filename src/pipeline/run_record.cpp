@@ -22,7 +22,8 @@ std::string joined_hosts(const comm::Communicator& ranks) {
   return text;
 }
 
-io::Provenance provenance_of(const comm::Communicator& ranks, const Job& job, const ExecutionFacts& facts) {
+io::Provenance provenance_of(const comm::Communicator& ranks, const Job& job,
+                             const ExecutionFacts& facts) {
   const auto& build = build_info();
   return {{"run_id", job.run_id},
           {"deck", config::resolved_text(job.spec)},
@@ -45,14 +46,20 @@ io::Provenance provenance_of(const comm::Communicator& ranks, const Job& job, co
 
 }  // namespace
 
-RunRecord::RunRecord(const comm::Communicator& ranks, const Job& job, const ExecutionFacts& facts, Screen& screen)
-    : ranks_(ranks), folder_path_(job.folder), has_block_(static_cast<std::size_t>(job.model().blocks), 0) {
+RunRecord::RunRecord(const comm::Communicator& ranks, const Job& job, const ExecutionFacts& facts,
+                     Screen& screen)
+    : ranks_(ranks),
+      folder_path_(job.folder),
+      has_block_(static_cast<std::size_t>(job.model().blocks), 0) {
   comm::agree_on_root(ranks, [&] {
-    folder_ = std::make_unique<io::RunFolder>(job.folder, provenance_of(ranks, job, facts),
-                                              [&](const std::string& words) { screen.warning(words); });
+    folder_ =
+        std::make_unique<io::RunFolder>(job.folder, provenance_of(ranks, job, facts),
+                                        [&](const std::string& words) { screen.warning(words); });
     folder_->write_deck(config::resolved_text(job.spec));
-    for (Index b = 0; b < job.model().blocks; ++b) has_block_[static_cast<std::size_t>(b)] = folder_->has_block(b);
-    folder_->log("start", {{"ranks", std::int64_t{ranks.size()}}, {"blocks_done", std::int64_t{blocks_done()}}});
+    for (Index b = 0; b < job.model().blocks; ++b)
+      has_block_[static_cast<std::size_t>(b)] = folder_->has_block(b);
+    folder_->log("start", {{"ranks", std::int64_t{ranks.size()}},
+                           {"blocks_done", std::int64_t{blocks_done()}}});
     write_state("running", 0);
   });
   ranks.broadcast(std::span<char>(has_block_));
@@ -60,13 +67,18 @@ RunRecord::RunRecord(const comm::Communicator& ranks, const Job& job, const Exec
 
 RunRecord::~RunRecord() = default;
 
-Index RunRecord::blocks_done() const { return std::count(has_block_.begin(), has_block_.end(), char{1}); }
-
-io::BlockRecord RunRecord::read_record(Index block) const {
-  return io::read_block(std::filesystem::path(folder_path_) / "blocks" / io::block_file_name(block));
+Index RunRecord::blocks_done() const {
+  return std::count(has_block_.begin(), has_block_.end(), char{1});
 }
 
-std::vector<QuantizedLayer> RunRecord::read_block(Index block) const { return read_record(block).layers; }
+io::BlockRecord RunRecord::read_record(Index block) const {
+  return io::read_block(std::filesystem::path(folder_path_) / "blocks" /
+                        io::block_file_name(block));
+}
+
+std::vector<QuantizedLayer> RunRecord::read_block(Index block) const {
+  return read_record(block).layers;
+}
 
 void RunRecord::write_block(const io::BlockRecord& record, double eta_seconds) {
   comm::agree_on_root(ranks_, [&] {

@@ -14,15 +14,16 @@ namespace constrictor::pipeline {
 
 /// Facts about this execution for run.h5.
 struct ExecutionFacts {
-  std::string device;   // description
-  int threads = 1;      // per rank
+  std::string device;  // description
+  int threads = 1;     // per rank
 };
 
 /// The run folder as all ranks see it: rank 0 writes, a failure reaches everybody.
 class RunRecord {
  public:
   /// Collective: creates or reopens the folder and takes its lock.
-  RunRecord(const comm::Communicator& ranks, const Job& job, const ExecutionFacts& facts, Screen& screen);
+  RunRecord(const comm::Communicator& ranks, const Job& job, const ExecutionFacts& facts,
+            Screen& screen);
   ~RunRecord();
 
   bool has_block(Index block) const { return has_block_[static_cast<std::size_t>(block)]; }
@@ -34,7 +35,7 @@ class RunRecord {
   void write_block(const io::BlockRecord& record, double eta_seconds);  // collective
   void write_scores(const std::vector<Scores>& scores);                 // collective
   void finish(const SecondsByPhase& seconds);                           // collective
-  void log(const std::string& event, const io::Facts& facts = {});      // rank 0 only, others return
+  void log(const std::string& event, const io::Facts& facts = {});  // rank 0 only, others return
   /// Marks the run as preempted or failed; never throws.
   void leave(const std::string& state, const std::string& words) noexcept;
 

@@ -15,9 +15,11 @@
 namespace constrictor::pipeline {
 namespace {
 
-constexpr Index tile_rows = 128;  // of a one-sided layer; a number that does not depend on the ranks
+constexpr Index tile_rows =
+    128;  // of a one-sided layer; a number that does not depend on the ranks
 
-/// One input side on every rank, or the reason why it could not be factored and may be done without.
+/// One input side on every rank, or the reason why it could not be factored and may be done
+/// without.
 struct Side {
   InputSide<float> input;
   std::string failure;
@@ -26,7 +28,9 @@ struct Side {
 
 bool fallback_allowed(const LayerInputs& inputs, Index unit) {
   for (const LayerPlan& plan : inputs.layers)
-    if (std::find(plan.units.begin(), plan.units.end(), unit) != plan.units.end() && !plan.spec.fallback_rtn) return false;
+    if (std::find(plan.units.begin(), plan.units.end(), unit) != plan.units.end() &&
+        !plan.spec.fallback_rtn)
+      return false;
   return true;
 }
 
@@ -92,13 +96,15 @@ std::vector<RowTask> cut_into_tasks(const LayerInputs& inputs) {
       const Index unit = plan.units[static_cast<std::size_t>(p * units / parts)];
       const Index step = plan.heads > 0 ? rows : tile_rows;
       for (Index r = 0; r < rows; r += step)
-        tasks.push_back({static_cast<Index>(l), unit, p * rows + r, std::min(step, rows - r), p, plan.heads > 0});
+        tasks.push_back({static_cast<Index>(l), unit, p * rows + r, std::min(step, rows - r), p,
+                         plan.heads > 0});
     }
   }
   return tasks;
 }
 
-TaskResult solve(const LayerInputs& inputs, const std::vector<Side>& sides, const RowTask& task, Index number) {
+TaskResult solve(const LayerInputs& inputs, const std::vector<Side>& sides, const RowTask& task,
+                 Index number) {
   const double start = wall_seconds();
   const LayerPlan& plan = inputs.layers[static_cast<std::size_t>(task.layer)];
   const Side& side = sides[static_cast<std::size_t>(task.unit)];
@@ -111,8 +117,9 @@ TaskResult solve(const LayerInputs& inputs, const std::vector<Side>& sides, cons
     const auto& solver = quant::solver<float>(plan.spec.method);
     OutputSide<float> output;
     if (task.two_sided) {
-      output = hessian::factor_output<float>(inputs.output_hessian(plan, task.head).view(), plan.spec.damping, plan.spec.row_order,
-                                             inputs.units[static_cast<std::size_t>(task.unit)].name);
+      output = hessian::factor_output<float>(
+          inputs.output_hessian(plan, task.head).view(), plan.spec.damping, plan.spec.row_order,
+          inputs.units[static_cast<std::size_t>(task.unit)].name);
       result.row_order = output.order;
       result.output_damping = output.damping;
       result.output_retries = output.retries;
@@ -123,25 +130,30 @@ TaskResult solve(const LayerInputs& inputs, const std::vector<Side>& sides, cons
   return result;
 }
 
-std::vector<TaskResult> solve_all(const comm::Communicator& ranks, const LayerInputs& inputs, const std::vector<Side>& sides,
+std::vector<TaskResult> solve_all(const comm::Communicator& ranks, const LayerInputs& inputs,
+                                  const std::vector<Side>& sides,
                                   const std::vector<RowTask>& row_tasks) {
   std::vector<schedule::Task> tasks;
   for (std::size_t t = 0; t < row_tasks.size(); ++t) {
     const LayerPlan& plan = inputs.layers[static_cast<std::size_t>(row_tasks[t].layer)];
-    tasks.push_back({static_cast<Index>(t), schedule::rows_cost(plan.spec, row_tasks[t].rows, plan.layer->weight.cols())});
+    tasks.push_back({static_cast<Index>(t),
+                     schedule::rows_cost(plan.spec, row_tasks[t].rows, plan.layer->weight.cols())});
   }
   const auto owner = schedule::assign(tasks, ranks.size());
   std::vector<Index> mine;
   for (std::size_t t = 0; t < tasks.size(); ++t)
     if (owner[t] == ranks.rank()) mine.push_back(static_cast<Index>(t));
-  std::stable_sort(mine.begin(), mine.end(), [&](Index a, Index b) {  // longest first keeps the threads busy to the end
-    return tasks[static_cast<std::size_t>(a)].cost > tasks[static_cast<std::size_t>(b)].cost;
-  });
+  std::stable_sort(mine.begin(), mine.end(),
+                   [&](Index a, Index b) {  // longest first keeps the threads busy to the end
+                     return tasks[static_cast<std::size_t>(a)].cost >
+                            tasks[static_cast<std::size_t>(b)].cost;
+                   });
   std::vector<TaskResult> results(mine.size());
   comm::agree(ranks, [&] {
     parallel_for(static_cast<Index>(mine.size()), [&](Index i) {
       const Index t = mine[static_cast<std::size_t>(i)];
-      results[static_cast<std::size_t>(i)] = solve(inputs, sides, row_tasks[static_cast<std::size_t>(t)], t);
+      results[static_cast<std::size_t>(i)] =
+          solve(inputs, sides, row_tasks[static_cast<std::size_t>(t)], t);
     });
   });
   return share_results(ranks, std::move(results), static_cast<Index>(tasks.size()));
@@ -166,13 +178,15 @@ QuantizedLayer empty_layer(const LayerPlan& plan, const std::vector<Side>& sides
     layer.damping_retries = std::max(layer.damping_retries, side.input.retries);
     layer.dead_columns = std::max(layer.dead_columns, static_cast<Index>(side.input.dead.size()));
     layer.condition_estimate = std::max(layer.condition_estimate, side.input.condition);
-    layer.column_order.insert(layer.column_order.end(), side.input.order.begin(), side.input.order.end());
+    layer.column_order.insert(layer.column_order.end(), side.input.order.begin(),
+                              side.input.order.end());
     if (!side.failure.empty()) layer.method_used = word(Method::rtn);
   }
   return layer;
 }
 
-void add_result(const TaskResult& result, const RowTask& task, QuantizedLayer& layer, std::vector<double>& energy) {
+void add_result(const TaskResult& result, const RowTask& task, QuantizedLayer& layer,
+                std::vector<double>& energy) {
   const auto& s = result.solution;
   for (Index r = 0; r < task.rows; ++r) {
     const Index row = task.first_row + r;
@@ -195,7 +209,8 @@ void add_result(const TaskResult& result, const RowTask& task, QuantizedLayer& l
 
 }  // namespace
 
-std::vector<QuantizedLayer> solve_block(const comm::Communicator& ranks, const LayerInputs& inputs, SecondsByPhase& seconds) {
+std::vector<QuantizedLayer> solve_block(const comm::Communicator& ranks, const LayerInputs& inputs,
+                                        SecondsByPhase& seconds) {
   std::vector<Side> sides;
   {
     const PhaseTimer timer(seconds, "factor");
@@ -211,12 +226,14 @@ std::vector<QuantizedLayer> solve_block(const comm::Communicator& ranks, const L
     layers.push_back(empty_layer(plan, sides));
     energies.emplace_back(static_cast<std::size_t>(plan.layer->weight.cols()), 0.);
   }
-  for (std::size_t t = 0; t < tasks.size(); ++t) {  // in the order of rows: sums do not depend on who solved what
+  for (std::size_t t = 0; t < tasks.size();
+       ++t) {  // in the order of rows: sums do not depend on who solved what
     const auto layer = static_cast<std::size_t>(tasks[t].layer);
     add_result(results[t], tasks[t], layers[layer], energies[layer]);
   }
   for (std::size_t l = 0; l < layers.size(); ++l)
-    for (std::size_t c = 0; c < energies[l].size(); ++c) layers[l].column_energy[c] = static_cast<float>(std::sqrt(energies[l][c]));
+    for (std::size_t c = 0; c < energies[l].size(); ++c)
+      layers[l].column_energy[c] = static_cast<float>(std::sqrt(energies[l][c]));
   return layers;
 }
 

@@ -13,8 +13,9 @@
 namespace constrictor::pipeline {
 
 /// Collective: quantizes all layers of a block; every rank gets all results.
-/// Factorizations go to ranks by cost and are broadcast; then every tile of rows (and every head of a
-/// two-sided layer) is a task of its own, dealt out longest first. The results do not depend on who does what.
+/// Factorizations go to ranks by cost and are broadcast; then every tile of rows (and every head of
+/// a two-sided layer) is a task of its own, dealt out longest first. The results do not depend on
+/// who does what.
 std::vector<QuantizedLayer> solve_block(const comm::Communicator& ranks, const LayerInputs& inputs,
                                         SecondsByPhase& seconds);
 

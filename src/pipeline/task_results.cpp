@@ -74,8 +74,10 @@ void put(Writer& out, const std::vector<T>& v) {
 
 void put(Writer& out, const TaskResult& result) {
   const auto& s = result.solution;
-  for (const Index number : {result.task, s.grid.group_size, result.output_retries}) out.value(number);
-  for (const double number : {s.loss_before, s.loss_after, s.loss_rounding, s.loss_scale, result.seconds, result.output_damping})
+  for (const Index number : {result.task, s.grid.group_size, result.output_retries})
+    out.value(number);
+  for (const double number : {s.loss_before, s.loss_after, s.loss_rounding, s.loss_scale,
+                              result.seconds, result.output_damping})
     out.value(number);
   out.value(s.grid.top);
   out.matrix(s.codes);
@@ -89,8 +91,10 @@ void put(Writer& out, const TaskResult& result) {
 TaskResult take_result(Reader& in) {
   TaskResult result;
   auto& s = result.solution;
-  for (Index* number : {&result.task, &s.grid.group_size, &result.output_retries}) *number = in.value<Index>();
-  for (double* number : {&s.loss_before, &s.loss_after, &s.loss_rounding, &s.loss_scale, &result.seconds, &result.output_damping})
+  for (Index* number : {&result.task, &s.grid.group_size, &result.output_retries})
+    *number = in.value<Index>();
+  for (double* number : {&s.loss_before, &s.loss_after, &s.loss_rounding, &s.loss_scale,
+                         &result.seconds, &result.output_damping})
     *number = in.value<double>();
   s.grid.top = in.value<float>();
   s.codes = in.matrix<std::uint8_t>();
@@ -104,7 +108,8 @@ TaskResult take_result(Reader& in) {
 
 }  // namespace
 
-std::vector<TaskResult> share_results(const comm::Communicator& ranks, std::vector<TaskResult> mine, Index tasks) {
+std::vector<TaskResult> share_results(const comm::Communicator& ranks, std::vector<TaskResult> mine,
+                                      Index tasks) {
   Writer out;
   for (const TaskResult& result : mine) put(out, result);
   mine.clear();

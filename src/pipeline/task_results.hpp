@@ -19,6 +19,7 @@ struct TaskResult {
 };
 
 /// Collective: every rank gets the results of all ranks, in the order of their tasks.
-std::vector<TaskResult> share_results(const comm::Communicator& ranks, std::vector<TaskResult> mine, Index tasks);
+std::vector<TaskResult> share_results(const comm::Communicator& ranks, std::vector<TaskResult> mine,
+                                      Index tasks);
 
 }  // namespace constrictor::pipeline

@@ -43,11 +43,14 @@ void finish(View<const T> W, const InputSide<T>& input, const OutputSide<T>* out
   const Objective<T> objective(W, input.H.view(), input.D.view(),
                                output != nullptr ? output->H.view() : View<const T>{});
   solution.loss_scale = objective.scale();
-  solution.loss_rounding = objective.loss(
-      dequantize<T>(round_to_grid<T>(W, solution.grid).view(), solution.grid).view());
-  auto refinement = refine_scales<T>(objective, solution.codes.view(), spec.refine_passes,
-                                     output != nullptr ? output->order : std::vector<std::int32_t>{},
-                                     solution.grid);
+  {
+    const auto rounded = dequantize<T>(round_to_grid<T>(W, solution.grid).view(), solution.grid);
+    const auto product = objective.input_product(rounded.view());
+    solution.loss_rounding = objective.loss(rounded.view(), product.view());
+  }
+  auto refinement = refine_scales<T>(
+      objective, solution.codes.view(), spec.refine_passes,
+      output != nullptr ? output->order : std::vector<std::int32_t>{}, solution.grid);
   solution.loss_before = refinement.loss_before;
   solution.loss_after = refinement.loss_after;
   solution.row_loss = std::move(refinement.row_loss);
