@@ -63,21 +63,26 @@ LaneNode passed_through(Index lanes, LaneNode node);
 template <SetOfSums Sums>
 class LaneTree {
  public:
-  /// `make_zeros` allocates one set, all zero. `ranks` must outlive the tree.
-  LaneTree(const Communicator& ranks, Index lanes, std::function<Sums()> make_zeros)
+  /// `make` allocates one set, whatever it holds. `ranks` must outlive the tree.
+  LaneTree(const Communicator& ranks, Index lanes, std::function<Sums()> make)
       : ranks_(&ranks),
         lanes_(lanes),
         mine_(lanes_of_rank(lanes, ranks.size(), ranks.rank())),
         next_(mine_.first),
-        make_zeros_(std::move(make_zeros)) {}
+        make_(std::move(make)) {}
 
   LaneRange mine() const { return mine_; }
 
-  /// Zero sums for the next lane; memory of sums already added is used again.
-  Sums zeros() {
-    if (!spare_) return make_zeros_();
+  /// A set of sums for the next lane, holding anything: memory of sums already added is used again.
+  Sums blank() {
+    if (!spare_) return make_();
     Sums sums = std::move(*spare_);
     spare_.reset();
+    return sums;
+  }
+  /// The same, all zero.
+  Sums zeros() {
+    Sums sums = blank();
     set_zero(parts_of(sums));
     return sums;
   }
@@ -105,7 +110,7 @@ class LaneTree {
     if (root != 0) {
       if (ranks_->rank() == 0) send_parts(*ranks_, parts_of(stack_.front().second), root);
       if (ranks_->rank() == root) {
-        Sums total = zeros();
+        Sums total = blank();
         receive_parts(*ranks_, parts_of(total), 0);
         stack_.clear();
         return total;
@@ -120,7 +125,7 @@ class LaneTree {
   /// Collective. The sum over all lanes on every rank.
   Sums finish_everywhere() {
     std::optional<Sums> at_root = finish(0);
-    Sums total = at_root ? std::move(*at_root) : zeros();
+    Sums total = at_root ? std::move(*at_root) : blank();
     broadcast_parts(*ranks_, parts_of(total), 0);
     return total;
   }
@@ -173,7 +178,7 @@ class LaneTree {
   Index lanes_;
   LaneRange mine_;
   Index next_;  // the lane that `push` expects
-  std::function<Sums()> make_zeros_;
+  std::function<Sums()> make_;
   std::vector<std::pair<LaneNode, Sums>> stack_;  // complete nodes, ascending lanes
   std::optional<Sums> spare_;
 };

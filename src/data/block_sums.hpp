@@ -36,9 +36,12 @@ struct BlockSums {
   std::vector<Matrix<float>> key_gram;    // [kv_heads], each [d x d]: Σ k k', after RoPE
   std::vector<Index> tokens{0};           // one number; a vector so that it travels like the others
 
+  /// Sums of nothing yet: the first chunk overwrites what the matrices hold (they are as large as the
+  /// weights, and there is one set per lane). A set that stays without chunk needs `clear`.
   explicit BlockSums(const SumShape& shape) {
+    const auto square = [](Index n) { return Matrix<float>::uninitialized(n, n); };
     const auto place = [&](Index in) {
-      return InputSums{Matrix<float>(in, in), shape.drift ? Matrix<float>(in, in) : Matrix<float>()};
+      return InputSums{square(in), shape.drift ? square(in) : Matrix<float>()};
     };
     attention_input = place(shape.hidden);
     output_input = place(shape.attention_width);
@@ -46,9 +49,16 @@ struct BlockSums {
     down_input = place(shape.feed_forward);
     for (Index h = 0; h < shape.kv_heads; ++h) {
       if (shape.value_attention) value.push_back(place(shape.hidden));
-      if (shape.row_metric) query_gram.emplace_back(shape.head_dim, shape.head_dim);
-      if (shape.row_metric) key_gram.emplace_back(shape.head_dim, shape.head_dim);
+      if (shape.row_metric) query_gram.push_back(square(shape.head_dim));
+      if (shape.row_metric) key_gram.push_back(square(shape.head_dim));
     }
+  }
+
+  /// 0 before the first chunk, 1 after it: what products multiply the old sums with.
+  float beta() const { return tokens[0] == 0 ? 0.f : 1.f; }
+  void clear() {
+    tokens[0] = 0;
+    for_each_matrix([](Matrix<float>& m) { m.fill(0); });
   }
 
   /// Calls fn(Matrix<float>&) for every matrix in a fixed order.

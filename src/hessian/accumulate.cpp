@@ -11,22 +11,22 @@ namespace {
 
 /// Σ x~ x~' and Σ x x~' of one place.
 template <class T>
-void add_products(View<const T> quant, View<const T> full, InputSums& sums) {
-  linalg::add_gram<T>(quant, sums.gram.view());
-  if (!sums.cross.empty() && full.rows > 0) linalg::add_cross<T>(full, quant, sums.cross.view());
+void add_products(View<const T> quant, View<const T> full, float beta, InputSums& sums) {
+  linalg::add_gram<T>(quant, sums.gram.view(), beta);
+  if (!sums.cross.empty()) linalg::add_cross<T>(full, quant, sums.cross.view(), beta);
 }
 
-void add_place(const Matrix<float>& quant, const Matrix<float>* full, Products products,
+void add_place(const Matrix<float>& quant, const Matrix<float>* full, Products products, float beta,
                InputSums& sums) {
   const auto full_view = full != nullptr ? full->view() : View<const float>{};
-  if (products != Products::bfloat16) return add_products<float>(quant.view(), full_view, sums);
+  if (products != Products::bfloat16) return add_products<float>(quant.view(), full_view, beta, sums);
   const auto narrow = [](View<const float> wide) {
     auto out = Matrix<bfloat16>::uninitialized(wide.rows, wide.cols);
     kernels::to_bfloat16(wide, out.view());
     return out;
   };
   const auto quant16 = narrow(quant.view()), full16 = narrow(full_view);
-  add_products<bfloat16>(quant16.view(), full16.view(), sums);
+  add_products<bfloat16>(quant16.view(), full16.view(), beta, sums);
 }
 
 /// Gram sums of queries and keys per key-value head; small, all heads of a group share a sum.
@@ -36,10 +36,11 @@ void add_row_metrics(const SumShape& shape, const BlockTrace& quant, BlockSums& 
     const auto head = [&](const Matrix<float>& m, Index h) {
       return m.view().block(0, h * d, tokens, d);
     };
-    linalg::add_gram<float>(head(quant.key, k), sums.key_gram[static_cast<std::size_t>(k)].view());
+    linalg::add_gram<float>(head(quant.key, k), sums.key_gram[static_cast<std::size_t>(k)].view(), sums.beta());
     for (Index h = k * group; h < (k + 1) * group; ++h)
       linalg::add_gram<float>(head(quant.query, h),
-                              sums.query_gram[static_cast<std::size_t>(k)].view());
+                              sums.query_gram[static_cast<std::size_t>(k)].view(),
+                              h == k * group ? sums.beta() : 1.f);
   });
 }
 
@@ -47,15 +48,17 @@ void add_row_metrics(const SumShape& shape, const BlockTrace& quant, BlockSums& 
 
 void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full,
                 Index length, Products products, BlockSums& sums) {
+  CONSTRICTOR_REQUIRE((full != nullptr) == shape.drift, shape.drift);
   const auto place = [&](Matrix<float> BlockTrace::*member, InputSums& target) {
-    add_place(quant.*member, full != nullptr ? &(full->*member) : nullptr, products, target);
+    add_place(quant.*member, full != nullptr ? &(full->*member) : nullptr, products, sums.beta(),
+              target);
   };
   place(&BlockTrace::attention_input, sums.attention_input);
   place(&BlockTrace::output_input, sums.output_input);
   place(&BlockTrace::mlp_input, sums.mlp_input);
   place(&BlockTrace::down_input, sums.down_input);
   if (shape.row_metric) add_row_metrics(shape, quant, sums);
-  if (shape.value_attention) add_value_sums(shape, quant, full, length, products, sums.value);
+  if (shape.value_attention) add_value_sums(shape, quant, full, length, products, sums.beta(), sums.value);
   sums.tokens[0] += quant.attention_input.rows();
 }
 

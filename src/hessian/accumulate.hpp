@@ -6,7 +6,7 @@
 
 namespace constrictor::hessian {
 
-/// Adds one chunk of whole sequences to the sums.
+/// Adds one chunk of whole sequences to the sums; the first one overwrites them.
 ///   quant     what the block saw behind already quantized blocks (x~)
 ///   full      what it saw in the full-precision model (x); null without drift
 ///             (first block: both are the same, and the drift is exactly zero)

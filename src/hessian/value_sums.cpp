@@ -97,7 +97,7 @@ void weigh_sequence(const Chunk<T>& chunk, Index kv_head, Index first, View<floa
 
 template <class T>
 void add_sums(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full, Index length,
-              std::vector<InputSums>& sums) {
+              float beta, std::vector<InputSums>& sums) {
   const Index tokens = quant.attention_input.rows(), in = quant.attention_input.cols();
   const Index sequences = tokens / length, full_tokens = full != nullptr ? tokens : 0;
   Factor<T> quant_factor(tokens, in), full_factor(full_tokens, in), weighted_factor(tokens, in);
@@ -119,20 +119,20 @@ void add_sums(const SumShape& shape, const BlockTrace& quant, const BlockTrace* 
     else
       parallel_for(sequences, one_sequence);
     InputSums& target = sums[static_cast<std::size_t>(k)];
-    linalg::add_cross_upper<T>(X, weighted_factor(gram.view()), target.gram.view());
+    linalg::add_cross_upper<T>(X, weighted_factor(gram.view()), target.gram.view(), beta);
     if (full != nullptr)
-      linalg::add_cross<T>(X_full, weighted_factor(cross.view()), target.cross.view());
+      linalg::add_cross<T>(X_full, weighted_factor(cross.view()), target.cross.view(), beta);
   }
 }
 
 }  // namespace
 
 void add_value_sums(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full,
-                    Index length, Products products, std::vector<InputSums>& sums) {
+                    Index length, Products products, float beta, std::vector<InputSums>& sums) {
   if (products == Products::bfloat16)
-    add_sums<bfloat16>(shape, quant, full, length, sums);
+    add_sums<bfloat16>(shape, quant, full, length, beta, sums);
   else
-    add_sums<float>(shape, quant, full, length, sums);
+    add_sums<float>(shape, quant, full, length, beta, sums);
 }
 
 }  // namespace constrictor::hessian

@@ -83,18 +83,18 @@ Matrix<T> product(View<const T> A, View<const T> B) {
 }
 
 template <class T>
-void add_gram(View<const T> X, View<float> S) {
-  tiled<T, float>(Transpose::yes, Transpose::no, 1.f, X, X, 1.f, S, Tiles::upper);
+void add_gram(View<const T> X, View<float> S, float beta) {
+  tiled<T, float>(Transpose::yes, Transpose::no, 1.f, X, X, beta, S, Tiles::upper);
 }
 
 template <class T>
-void add_cross(View<const T> X, View<const T> Y, View<float> S) {
-  tiled<T, float>(Transpose::yes, Transpose::no, 1.f, X, Y, 1.f, S);
+void add_cross(View<const T> X, View<const T> Y, View<float> S, float beta) {
+  tiled<T, float>(Transpose::yes, Transpose::no, 1.f, X, Y, beta, S);
 }
 
 template <class T>
-void add_cross_upper(View<const T> X, View<const T> Y, View<float> S) {
-  tiled<T, float>(Transpose::yes, Transpose::no, 1.f, X, Y, 1.f, S, Tiles::upper);
+void add_cross_upper(View<const T> X, View<const T> Y, View<float> S, float beta) {
+  tiled<T, float>(Transpose::yes, Transpose::no, 1.f, X, Y, beta, S, Tiles::upper);
 }
 
 template <class T>
@@ -113,12 +113,12 @@ template void gemm(Transpose, Transpose, double, View<const double>, View<const 
                    View<double>);
 template Matrix<float> product(View<const float>, View<const float>);
 template Matrix<double> product(View<const double>, View<const double>);
-template void add_gram(View<const float>, View<float>);
-template void add_gram(View<const bfloat16>, View<float>);
-template void add_cross(View<const float>, View<const float>, View<float>);
-template void add_cross(View<const bfloat16>, View<const bfloat16>, View<float>);
-template void add_cross_upper(View<const float>, View<const float>, View<float>);
-template void add_cross_upper(View<const bfloat16>, View<const bfloat16>, View<float>);
+template void add_gram(View<const float>, View<float>, float);
+template void add_gram(View<const bfloat16>, View<float>, float);
+template void add_cross(View<const float>, View<const float>, View<float>, float);
+template void add_cross(View<const bfloat16>, View<const bfloat16>, View<float>, float);
+template void add_cross_upper(View<const float>, View<const float>, View<float>, float);
+template void add_cross_upper(View<const bfloat16>, View<const bfloat16>, View<float>, float);
 template void mirror_upper(View<float>);
 template void mirror_upper(View<double>);
 

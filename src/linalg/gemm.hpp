@@ -25,17 +25,17 @@ void gemm(Transpose op_a, Transpose op_b, View<const bfloat16> A, View<const bfl
 template <class T>
 Matrix<T> product(View<const T> A, View<const T> B);
 
-/// S <- S + X' X, X [tokens x n]; only tiles on and above the diagonal are touched (see
-/// `mirror_upper`).
+/// S <- beta S + X' X, X [tokens x n]; only tiles on and above the diagonal are touched (see
+/// `mirror_upper`). beta = 0 or 1; with 0 what S held is not read.
 template <class T>
-void add_gram(View<const T> X, View<float> S);
-/// S <- S + X' Y, all of it.
+void add_gram(View<const T> X, View<float> S, float beta = 1);
+/// S <- beta S + X' Y, all of it.
 template <class T>
-void add_cross(View<const T> X, View<const T> Y, View<float> S);
+void add_cross(View<const T> X, View<const T> Y, View<float> S, float beta = 1);
 
-/// S <- S + X' Y where that is symmetric; only tiles on and above the diagonal are touched.
+/// S <- beta S + X' Y where that is symmetric; only tiles on and above the diagonal are touched.
 template <class T>
-void add_cross_upper(View<const T> X, View<const T> Y, View<float> S);
+void add_cross_upper(View<const T> X, View<const T> Y, View<float> S, float beta = 1);
 
 /// Copies the upper triangle to the lower one.
 template <class T>

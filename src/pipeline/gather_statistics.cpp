@@ -130,7 +130,7 @@ BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& mo
                             const Block& block, const calib::Shard& shard,
                             const GatherSettings& settings, calib::HiddenStates& states,
                             SecondsByPhase& seconds, KeptInputs* kept) {
-  const auto zeros = [&] { return TravellingSums(settings.shape); };
+  const auto blank = [&] { return TravellingSums(settings.shape); };
   const auto add_lane = [&](Index lane, BlockSums& sums) {
     for (const Chunk& chunk : calib::chunks_of_lane(shard, lane)) {
       leave_when_asked();
@@ -138,12 +138,13 @@ BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& mo
     }
   };
   if (settings.reduction == Reduction::fast) {
-    auto sums = zeros();
+    auto sums = blank();
     {
       const PhaseTimer timer(seconds, "statistics");
       comm::agree(ranks, [&] {
         for (Index lane = shard.mine.first; lane < shard.mine.last; ++lane)
           add_lane(lane, sums.sums);
+        if (sums.sums.tokens[0] == 0) sums.sums.clear();
       });
     }
     const PhaseTimer timer(seconds, "reduce");
@@ -151,13 +152,15 @@ BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& mo
     comm::fast_sum(ranks, comm::parts_of(sums));
     return std::move(sums.sums);
   }
-  comm::LaneTree<TravellingSums> tree(ranks, shard.lanes, zeros);
+  comm::LaneTree<TravellingSums> tree(ranks, shard.lanes, blank);
   {
     const PhaseTimer timer(seconds, "statistics");
     comm::agree(ranks, [&] {
       for (Index lane = shard.mine.first; lane < shard.mine.last; ++lane) {
-        auto sums = tree.zeros();
+        auto sums = tree.blank();
+        sums.sums.tokens[0] = 0;
         add_lane(lane, sums.sums);
+        if (sums.sums.tokens[0] == 0) sums.sums.clear();  // fewer sequences than lanes
         tree.push(std::move(sums));
       }
     });
