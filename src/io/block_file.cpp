@@ -33,6 +33,7 @@ void write_extras(H5Group& group, const std::string& layer, const BlockRecord& r
     write_stacked(statistics, "H_in", found->second.input_hessian);
     write_stacked(statistics, "D", found->second.input_drift);
     write_stacked(statistics, "H_out", found->second.output_hessian);
+    statistics.write("weight", found->second.weight);
   }
   if (const auto found = record.activations.find(layer); found != record.activations.end()) {
     H5Group activations = group.create_group("activations");
@@ -45,7 +46,8 @@ void read_extras(const H5Group& group, const std::string& layer, BlockRecord& re
   if (group.has("statistics")) {
     const H5Group statistics = group.group("statistics");
     record.statistics[layer] = {read_if_there(statistics, "H_in"), read_if_there(statistics, "D"),
-                                read_if_there(statistics, "H_out")};
+                                read_if_there(statistics, "H_out"),
+                                read_if_there(statistics, "weight")};
   }
   if (group.has("activations")) {
     const H5Group activations = group.group("activations");

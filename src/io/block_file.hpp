@@ -20,6 +20,7 @@ struct LayerStatistics {
   Matrix<float> input_hessian;   // H_in  [(1 or heads) in x in]
   Matrix<float> input_drift;     // D     the same
   Matrix<float> output_hessian;  // H_out [heads d x d]
+  Matrix<float> weight;          // W     [out x in], so that other solvers need no model
 };
 
 /// The layer's input for the first tokens, [tokens x in], in both paths.

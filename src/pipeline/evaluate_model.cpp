@@ -57,8 +57,7 @@ void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
   screen.header(
       {"model        " + subject.spec.model.path,
        "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir),
-       "machine      " + std::to_string(ranks.size()) + " ranks, " + options.threads + "; " +
-           options.device});
+       machine_line(ranks, options.threads, options.device)});
   QuantizedBlocks quantized;
   if (!options.run_dir.empty())
     quantized = [&](Index b) {

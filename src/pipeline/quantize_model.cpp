@@ -10,6 +10,7 @@
 #include "model/ends.hpp"
 #include "model/rope.hpp"
 #include "pipeline/evaluation.hpp"
+#include "pipeline/from_statistics.hpp"
 #include "pipeline/gather_statistics.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/layer_inputs.hpp"
@@ -70,6 +71,7 @@ void keep_statistics(const LayerInputs& inputs, io::BlockRecord& record) {
       stacked(kept.input_hessian, raw.H);
       if (!raw.D.empty()) stacked(kept.input_drift, raw.D);
     }
+    kept.weight = plan.layer->weight;
     for (Index h = 0; h < plan.heads; ++h)
       stacked(kept.output_hessian, inputs.output_hessian(plan, h));
   }
@@ -208,6 +210,7 @@ void run(const comm::Communicator& ranks, const Job& job, RunRecord& record, Scr
 
 void quantize_model(const comm::Communicator& ranks, const RunSpec& spec,
                     const QuantizeOptions& options, Screen& screen) {
+  if (!options.from_statistics.empty()) return quantize_statistics(ranks, spec, options, screen);
   const Job job = open_job(ranks, spec);
   const Prediction prediction = predict(ranks, job);
   if (options.dry_run) return show_prediction(job, prediction, screen);

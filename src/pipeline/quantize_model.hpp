@@ -12,6 +12,7 @@ struct QuantizeOptions {
   bool dry_run = false;         // print resolved deck and predictions, write nothing
   bool force = false;           // start although too little memory is predicted
   std::string from_statistics;  // run folder whose stored statistics replace model and tokens
+                                // (from_statistics.hpp)
   std::string device;           // description, for header and record
   std::string threads;          // description, for header and record
 };

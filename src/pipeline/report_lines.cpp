@@ -48,6 +48,12 @@ std::string duration_text(double seconds) {
   return text("%ld h %ld min", whole / 3600, whole % 3600 / 60);
 }
 
+std::string machine_line(const comm::Communicator& ranks, const std::string& threads,
+                         const std::string& device) {
+  return "machine      " + number(ranks.size()) + (ranks.size() == 1 ? " rank, " : " ranks, ") +
+         threads + "; " + device;
+}
+
 std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job& job,
                                       const Prediction& prediction, const std::string& device,
                                       const std::string& threads) {
@@ -62,8 +68,7 @@ std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job
   lines.push_back("calibration  " + number(job.calibration.sequences()) + " x " +
                   number(job.calibration.length()) + " tokens of " + job.spec.calibration.tokens +
                   " (" + job.calibration.tokens_sha256.substr(0, 12) + ")");
-  lines.push_back("machine      " + number(ranks.size()) +
-                  (ranks.size() == 1 ? " rank, " : " ranks, ") + threads + "; " + device);
+  lines.push_back(machine_line(ranks, threads, device));
   lines.push_back("products     " + std::string(word(job.products)) + " by " +
                   linalg::product_library() + ", reduction " +
                   std::string(word(job.spec.run.reduction)));
@@ -86,12 +91,14 @@ std::string block_line(const io::BlockRecord& record, Index blocks, double secon
     if (layer.relative_loss() > worst) worst = layer.relative_loss(), worst_name = layer.name;
   }
   const int width = static_cast<int>(number(blocks).size());
-  auto line =
-      text("block %*lld of %lld   loss %.4g (worst %s %.4g)   output error %.3g   %s", width,
-           static_cast<long long>(record.index + 1), static_cast<long long>(blocks),
-           record.layers.empty() ? 0. : sum / static_cast<double>(record.layers.size()),
-           worst_name.c_str(), worst, record.relative_output_error, duration_text(seconds).c_str());
-  if (record.index + 1 < blocks) line += "   " + duration_text(eta_seconds) + " to go";
+  const double mean = record.layers.empty() ? 0. : sum / static_cast<double>(record.layers.size());
+  auto line = text("block %*lld of %lld   loss %.4g (worst %s %.4g)", width,
+                   static_cast<long long>(record.index + 1), static_cast<long long>(blocks), mean,
+                   worst_name.c_str(), worst);
+  if (std::isfinite(record.relative_output_error))
+    line += text("   output error %.3g", record.relative_output_error);
+  line += "   " + duration_text(seconds);
+  if (eta_seconds > 0) line += "   " + duration_text(eta_seconds) + " to go";
   return line;
 }
 

@@ -18,10 +18,14 @@ namespace constrictor::pipeline {
 /// "3.4 s", "12 min 5 s", "3 h 2 min".
 std::string duration_text(double seconds);
 
+/// "machine      2 ranks, 1 thread each; AMD EPYC, 2 cores"
+std::string machine_line(const comm::Communicator& ranks, const std::string& threads,
+                         const std::string& device);
 std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job& job,
                                       const Prediction& prediction, const std::string& device,
                                       const std::string& threads);
 
+/// Without the output error when it is NaN, without the time to go when that is 0:
 /// "block  3 of 16   loss 0.0213 (worst mlp.down_proj 0.0871)   output error 0.031   4.1 s   1 min
 /// 20 s to go"
 std::string block_line(const io::BlockRecord& record, Index blocks, double seconds,

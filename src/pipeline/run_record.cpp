@@ -39,6 +39,7 @@ io::Provenance provenance_of(const comm::Communicator& ranks, const Job& job,
           {"tokens_sha256", job.calibration.tokens_sha256},
           {"model_sha256", job.checkpoint.model_sha256()},
           {"sample_sha256", job.checkpoint.sample_sha256()},
+          {"sequence_length", std::int64_t{job.calibration.length()}},
           {"reduction", std::string(word(job.spec.run.reduction))},
           {"products", std::string(word(job.products))},
           {"state", std::string("running")}};

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // constrictor_bench: how fast every phase of a layer runs, beside a plain float32 product of the
-// same size in the same run.   constrictor_bench [--shape INxOUT]... [--bits B] [--rows N]
-// [--tokens T]
+// same size in the same run. Its options: constrictor_bench --help.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -16,47 +14,47 @@
 #include "inputs.hpp"
 #include "linalg/gemm.hpp"
 #include "phases.hpp"
+#include "timing.hpp"
 
 using namespace constrictor;
 using namespace constrictor::bench;
 
 namespace {
 
+constexpr const char* usage =
+    "usage: constrictor_bench [--shape INxOUT]... [--bits B] [--rows N] [--tokens T]\n"
+    "  --shape   a layer by its inputs and outputs; may be repeated (default: seven shapes)\n"
+    "  --bits    of a code (default 2)\n"
+    "  --rows    rows of a layer that are timed at most (default 512)\n"
+    "  --tokens  of a chunk, rounded up to whole sequences of 256 (default 2048)\n";
+
 struct Options {
   std::vector<Shape> shapes;
   Settings settings;
 };
 
-const char* usage =
-    "usage: constrictor_bench [--shape INxOUT]... [--bits B] [--rows N] [--tokens T]\n"
-    "  --shape   a layer by its inputs and outputs; may be repeated (default: seven shapes up to "
-    "4096x4096)\n"
-    "  --rows    rows of a layer that are timed at most (default 512)\n";
-
-Options parse(int argc, char** argv) {
+Options parse(const std::vector<std::string>& words) {
   Options options;
-  for (int i = 1; i < argc; i += 2) {
-    const std::string key = argv[i];
-    const auto number = [&] {
-      const Index value = i + 1 < argc ? std::atoll(argv[i + 1]) : 0;
-      if (value <= 0) throw UserError(key + " takes a positive number");
-      return value;
-    };
+  Settings& settings = options.settings;
+  for (std::size_t i = 0; i < words.size(); i += 2) {
+    const std::string& key = words[i];
+    const std::string value = i + 1 < words.size() ? words[i + 1] : "";
+    const Index number = std::atoll(value.c_str());
+    if (key == "--help") throw UserError(usage);
+    if (number <= 0) throw UserError(key + " takes a positive number\n" + usage);
     if (key == "--shape") {
-      Shape shape;
-      if (i + 1 >= argc || std::sscanf(argv[i + 1], "%ldx%ld", &shape.in, &shape.out) != 2 ||
-          shape.in < 1 || shape.out < 1)
-        throw UserError("--shape takes INxOUT, for example 1024x2816");
-      options.shapes.push_back(shape);
+      const auto cross = value.find('x');
+      const Index out = cross == std::string::npos ? 0 : std::atoll(value.c_str() + cross + 1);
+      if (out <= 0) throw UserError("--shape takes INxOUT, for example 1024x2816");
+      options.shapes.push_back({number, out});
     } else if (key == "--bits") {
-      options.settings.bits = static_cast<int>(std::min<Index>(number(), 8));
+      settings.bits = static_cast<int>(std::min<Index>(number, 8));
     } else if (key == "--rows") {
-      options.settings.most_rows = number();
+      settings.most_rows = number;
     } else if (key == "--tokens") {
-      options.settings.tokens = (number() + options.settings.length - 1) / options.settings.length *
-                                options.settings.length;
+      settings.tokens = (number + settings.length - 1) / settings.length * settings.length;
     } else {
-      throw UserError(key == "--help" ? usage : key + ": no such option\n" + usage);
+      throw UserError(key + ": no such option\n" + usage);
     }
   }
   if (options.shapes.empty())
@@ -65,108 +63,90 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-/// Seconds of one call: the median of up to seven samples after one call that warms up. Short calls
-/// are repeated within a sample, long ones sampled less often.
-double median_seconds(const std::function<void()>& run) {
-  constexpr std::size_t most_samples = 7;
-  constexpr double shortest_sample = 0.005, enough = 0.25;
-  const auto sample = [&](Index calls) {
-    const double start = wall_seconds();
-    for (Index i = 0; i < calls; ++i) run();
-    return (wall_seconds() - start) / static_cast<double>(calls);
-  };
-  const double first = sample(1);
-  if (first > enough) return first;
-  const Index calls = 1 + static_cast<Index>(shortest_sample / first);
-  std::vector<double> samples;
-  for (double spent = 0; samples.size() < most_samples && (samples.empty() || spent < enough);) {
-    samples.push_back(sample(calls));
-    spent += samples.back() * static_cast<double>(calls);
+/// One phase on one number of threads.
+struct Measured {
+  int threads;
+  double seconds, gflops, share;  // share of a plain product's GFLOP/s
+};
+struct Row {
+  Phase phase;
+  std::vector<Measured> measured;  // one thread first, all threads last
+};
+
+std::vector<Row> time_phases(std::vector<Phase> phases, PlainProducts& plain) {
+  const int all = choose_threads(0, 1);
+  std::vector<Row> rows;
+  for (Phase& phase : phases) {
+    Row row{std::move(phase), {}};
+    for (const int threads : all > 1 ? std::vector<int>{1, all} : std::vector<int>{1}) {
+      choose_threads(threads, 1);
+      const double of_plain = plain.gflops(row.phase.reference, threads);
+      const double seconds = median_seconds(row.phase.run);
+      const double gflops = row.phase.operations / seconds * 1e-9;
+      row.measured.push_back({threads, seconds, gflops, gflops / of_plain});
+    }
+    rows.push_back(std::move(row));
   }
-  std::sort(samples.begin(), samples.end());
-  return samples[samples.size() / 2];
+  choose_threads(0, 1);
+  return rows;
 }
 
-/// GFLOP/s of plain products, measured once per size and number of threads.
-class References {
+std::string text(const char* format, double value) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, format, value);
+  return buffer;
+}
+
+std::string table(const std::string& title, const std::vector<Row>& rows) {
+  std::vector<std::vector<std::string>> cells{{title, "GFLOP"}};
+  for (const Measured& m : rows.front().measured)
+    cells[0].insert(cells[0].end(),
+                    {"ms on " + std::to_string(m.threads), "GFLOP/s", "% of sgemm"});
+  for (const Row& row : rows) {
+    const bool counted = row.phase.operations > 0;
+    cells.push_back({row.phase.name, counted ? text("%.3g", row.phase.operations * 1e-9) : "-"});
+    for (const Measured& m : row.measured) {
+      cells.back().push_back(text("%.2f", m.seconds * 1e3));
+      cells.back().push_back(counted ? text("%.0f", m.gflops) : "-");
+      cells.back().push_back(counted ? text("%.0f", 100 * m.share) : "-");
+    }
+  }
+  return text_table(cells);
+}
+
+/// What the project aims at, on all threads: smallest shares of sgemm among layers of 1024 inputs
+/// and more, and the grid search of whole rows beside the longer one of sweep and refinement.
+class Verdict {
  public:
-  double gflops(ProductSize size, int threads) {
-    for (const auto& known : known_)
-      if (known.size == size && known.threads == threads) return known.gflops;
-    Matrix<float> A(size.m, size.k), B(size.k, size.n), C(size.m, size.n);
-    A.fill(0.5f);
-    B.fill(0.25f);
-    const double seconds = median_seconds([&] {
-      linalg::gemm<float>(linalg::Transpose::no, linalg::Transpose::no, 1.f, A.view(), B.view(),
-                          0.f, C.view());
-    });
-    known_.push_back({size, threads, size.operations() / seconds * 1e-9});
-    return known_.back().gflops;
+  void add(Shape shape, const std::vector<Row>& rows) {
+    double longest_other = 0, grid = 0;
+    for (const Row& row : rows) {
+      const auto& [phase, measured] = row;
+      const Measured& m = measured.back();
+      if (phase.kind == Kind::statistics && shape.in >= 1024)
+        statistics_ = std::min(statistics_, m.share);
+      if (phase.kind == Kind::sweep && shape.in >= 1024) sweep_ = std::min(sweep_, m.share);
+      if (phase.name == "grid search, rows") grid = m.seconds;
+      if (phase.kind == Kind::sweep || phase.kind == Kind::refine)
+        longest_other = std::max(longest_other, m.seconds);
+    }
+    grid_ = std::max(grid_, grid / longest_other);
+  }
+  void print() const {
+    if (sweep_ < 1e9)
+      std::printf(
+          "from 1024 inputs on: statistics at least %.0f %% of sgemm (aim 70), column sweep "
+          "%.0f %% (aim 35)\n",
+          100 * statistics_, 100 * sweep_);
+    std::printf(
+        "grid search of rows: at most %.1f times the longer one of sweep and refinement "
+        "(aim 1)\n",
+        grid_);
   }
 
  private:
-  struct Known {
-    ProductSize size;
-    int threads;
-    double gflops;
-  };
-  std::vector<Known> known_;
+  double statistics_ = 1e9, sweep_ = 1e9, grid_ = 0;
 };
-
-std::string number(const char* format, double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
-/// What the aims speak of: smallest shares of sgemm among layers of 1024 inputs and more, and how
-/// the grid search compares with the longer one of sweep and refinement.
-struct Verdict {
-  double statistics = 1e9, sweep = 1e9, grid = 0;
-};
-
-void time_layer(Shape shape, const Options& options, bool full_search, References& references,
-                Verdict& verdict) {
-  const int all = choose_threads(0, 1);
-  const Inputs inputs = make_inputs(shape, options.settings);
-  std::vector<std::vector<std::string>> table;
-  const std::string title = std::to_string(shape.in) + " inputs, " + std::to_string(inputs.rows) +
-                            (inputs.rows < shape.out ? " of " + std::to_string(shape.out) : "") +
-                            " rows";
-  std::vector<std::string> head = {title, "GFLOP"};
-  std::vector<int> thread_counts{1};
-  if (all > 1) thread_counts.push_back(all);
-  for (const int threads : thread_counts)
-    head.insert(head.end(), {"ms on " + std::to_string(threads), "GFLOP/s", "% of sgemm"});
-  table.push_back(head);
-  double longest_other = 0, grid_rows = 0;
-  for (const Phase& phase : phases_of(inputs, full_search)) {
-    std::vector<std::string> row = {
-        phase.name, phase.operations > 0 ? number("%.3g", phase.operations * 1e-9) : "-"};
-    for (const int threads : thread_counts) {
-      choose_threads(threads, 1);
-      const double plain = references.gflops(phase.reference, threads),
-                   seconds = median_seconds(phase.run);
-      const double gflops = phase.operations / seconds * 1e-9;
-      row.push_back(number("%.2f", seconds * 1e3));
-      row.push_back(phase.operations > 0 ? number("%.0f", gflops) : "-");
-      row.push_back(phase.operations > 0 ? number("%.0f", 100 * gflops / plain) : "-");
-      if (threads != thread_counts.back()) continue;
-      if (phase.kind == Kind::statistics)
-        verdict.statistics = std::min(verdict.statistics, gflops / plain);
-      if (phase.kind == Kind::sweep && large)
-        verdict.sweep = std::min(verdict.sweep, gflops / plain);
-      if (phase.name == "grid search, rows") grid_rows = seconds;
-      if (phase.kind == Kind::sweep || phase.kind == Kind::refine)
-        longest_other = std::max(longest_other, seconds);
-    }
-    table.push_back(row);
-  }
-  verdict.grid = std::max(verdict.grid, grid_rows / longest_other);
-  choose_threads(0, 1);
-  std::printf("%s\n", text_table(table).c_str());
-  std::fflush(stdout);
-}
 
 void run(const Options& options) {
   const ThreadPlan plan = plan_threads(0, usable_cores(), {});
@@ -174,24 +154,26 @@ void run(const Options& options) {
   std::printf("%s; %s; products by %s; codes of %d bits, chunks of %ld tokens\n\n",
               device::cpu_description().c_str(), plan.description.c_str(),
               linalg::product_library().c_str(), options.settings.bits, options.settings.tokens);
-  const auto work = [](const Shape& s) { return s.in * s.in * s.out; };
-  const auto smallest =
-      std::min_element(options.shapes.begin(), options.shapes.end(),
-                       [&](const Shape& a, const Shape& b) { return work(a) < work(b); });
-  References references;
+  const auto by_work = [](const Shape& a, const Shape& b) {
+    return a.in * a.in * a.out < b.in * b.in * b.out;
+  };
+  const auto smallest = std::min_element(options.shapes.begin(), options.shapes.end(), by_work);
+  PlainProducts plain;
   Verdict verdict;
   const double start = wall_seconds();
-  for (auto shape = options.shapes.begin(); shape != options.shapes.end(); ++shape)
-    time_layer(*shape, options, shape == smallest, references, verdict);
+  for (auto shape = options.shapes.begin(); shape != options.shapes.end(); ++shape) {
+    const Inputs inputs = make_inputs(*shape, options.settings);
+    const auto rows = time_phases(phases_of(inputs, shape == smallest), plain);
+    const std::string part = inputs.rows < shape->out ? std::to_string(inputs.rows) + " of " : "";
+    std::printf("%s\n", table(std::to_string(shape->in) + " inputs, " + part +
+                                  std::to_string(shape->out) + " rows",
+                              rows)
+                            .c_str());
+    std::fflush(stdout);
+    verdict.add(*shape, rows);
+  }
   std::printf("%s\n", operation_counts);
-  if (verdict.sweep < 1e9)
-    std::printf(
-        "from 1024 inputs on, all threads: statistics at least %.0f %% of sgemm (aim 70), column "
-        "sweep %.0f %% (aim 35)\n",
-        100 * verdict.statistics, 100 * verdict.sweep);
-  std::printf(
-      "grid search over rows: at most %.1f times the longer one of sweep and refinement (aim 1)\n",
-      verdict.grid);
+  verdict.print();
   std::printf("measured in %.0f s\n", wall_seconds() - start);
 }
 
@@ -199,7 +181,7 @@ void run(const Options& options) {
 
 int main(int argc, char** argv) {
   try {
-    run(parse(argc, argv));
+    run(parse(std::vector<std::string>(argv + 1, argv + argc)));
     return 0;
   } catch (const UserError& error) {
     std::fprintf(stderr, "%s\n", error.what());

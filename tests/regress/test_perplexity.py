@@ -48,7 +48,6 @@ def test_perplexity_is_that_of_the_published_code(whole_demo, published, tmp_pat
     """At 2 bits a change in the last digits of the input moves the result by up to 4 %, so three neighbours are averaged."""
     dampings = (0.0099, 0.01, 0.0101) if row.startswith("INT2") else (0.01,)
     found = [scores(whole_demo, tmp_path / str(d), {**ROWS[row], "quant.damping": d})["perplexity"] for d in dampings]
-    print(row, found, np.exp(np.log(found).mean()), published[row])
     assert np.exp(np.log(found).mean()) == pytest.approx(published[row], rel=0.04)
     assert found == pytest.approx(len(found) * [published[row]], rel=0.08)
 
