@@ -13,7 +13,7 @@ function(constrictor_add_unit_test MODULE)
     target_link_libraries(unit_${MODULE} PRIVATE constrictor_io constrictor_hessian constrictor_model)   # golden data are HDF5 and safetensors
   endif()
   add_test(NAME unit_${MODULE} COMMAND unit_${MODULE})
-  set_tests_properties(unit_${MODULE} PROPERTIES TIMEOUT 300 LABELS unit)
+  set_tests_properties(unit_${MODULE} PROPERTIES TIMEOUT 300 LABELS unit ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()
 
 # constrictor_add_mpi_test(NAME RANKS 1 2 3 USES modules): tests/NAME/*.cpp under mpirun, NAME_np<k> each.
@@ -31,6 +31,6 @@ function(constrictor_add_mpi_test NAME)
     add_test(NAME ${NAME}_np${ranks}
              COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:test_${NAME}>)
     set_tests_properties(${NAME}_np${ranks} PROPERTIES PROCESSORS ${ranks} TIMEOUT 120 LABELS "mpi;np${ranks}"
-      ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1")
+      ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1;OMP_WAIT_POLICY=passive")
   endforeach()
 endfunction()

@@ -17,7 +17,7 @@ for variable in ("OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES"):
     ENVIRONMENT.pop(variable, None)  # the program's own plan is what is tested
 
 JARGON = ("std::", "what():", "terminate called", "Traceback", ".cpp:", "HDF5-DIAG", "bad_alloc", "nullptr", "core dumped",
-          "basic_", "Assertion", "rank 0: ", "nan", " 0x")
+          "basic_", "Assertion", "rank 0: ", " 0x")
 
 
 @dataclass
@@ -99,4 +99,4 @@ def assert_refused(result, code, *words):
     for word in words:
         assert str(word) in result.complaints[0], (word, result.complaints[0])
     for word in JARGON:
-        assert word not in result.complaints[0].replace("NaN", ""), (word, result.complaints[0])
+        assert word not in result.complaints[0], (word, result.complaints[0])

@@ -61,24 +61,23 @@ def test_two_ranks_complain_once(deck, tmp_path, assignment):
     refused(deck, tmp_path, {key: value}, *OVERRIDES[assignment], ranks=2)
 
 
-BROKEN = {
-    "unknown section": ("modell:\n  path: x\n", ("deck.yaml:1", "modell", "unknown key")),
-    "unknown key": ("quant:\n  bits: 2\n  group-size: 32\n", ("deck.yaml:3", "quant.group-size", "group_size")),
-    "wrong type": ("quant:\n  bits: [2, 3]\n", ("deck.yaml:2", "quant.bits", "is a list")),
-    "text for a number": ('quant:\n  bits: "2"\n', ("deck.yaml:2", "quant.bits", "is not an integer")),
-    "key twice": ("quant:\n  bits: 2\n  bits: 3\n", ("deck.yaml:3", "quant.bits", "second time")),
+BROKEN = {  # below two lines with the required keys
+    "unknown section": ("modell:\n  path: x\n", ("deck.yaml:3", "modell", "unknown key")),
+    "unknown key": ("quant:\n  bits: 2\n  group-size: 32\n", ("deck.yaml:5", "quant.group-size", "group_size")),
+    "wrong type": ("quant:\n  bits: [2, 3]\n", ("deck.yaml:4", "quant.bits", "is a list")),
+    "text for a number": ('quant:\n  bits: "2"\n', ("deck.yaml:4", "quant.bits", "is not an integer")),
+    "key twice": ("quant:\n  bits: 2\n  bits: 3\n", ("deck.yaml:5", "quant.bits", "second time")),
     "no YAML": ("quant: {bits: 2\n", ("deck.yaml:", "not YAML")),
-    "a tab": ("quant:\n\tbits: 2\n", ("deck.yaml:2", "not YAML")),
-    "a list": ("- quant\n", ("deck.yaml:1", "sections")),
-    "scalar section": ("quant: 2\n", ("deck.yaml:1", "quant", "section")),
+    "a tab": ("quant:\n\tbits: 2\n", ("deck.yaml:4", "not YAML")),
+    "scalar section": ("quant: 2\n", ("deck.yaml:3", "quant", "section")),
 }
 
 
 @pytest.mark.parametrize("mistake", BROKEN)
-def test_a_wrong_deck(deck, tmp_path, mistake):
+def test_a_wrong_deck(tmp_path, mistake):
     text, words = BROKEN[mistake]
     broken = tmp_path / "deck.yaml"
-    broken.write_text(text)
+    broken.write_text("model: {path: m}\ncalibration: {tokens: t}\n" + text)
     refused(broken, tmp_path, {}, *words)
 
 
@@ -86,6 +85,8 @@ def test_decks_that_say_nothing(tmp_path, deck):
     empty = tmp_path / "deck.yaml"
     empty.write_text("")
     refused(empty, tmp_path, {}, empty, "empty")
+    empty.write_text("- quant\n")
+    refused(empty, tmp_path, {}, "deck.yaml:1", "sections")
     empty.write_text("quant:\n  bits: 2\n")
     refused(empty, tmp_path, {}, "model.path")
     refused(tmp_path / "missing.yaml", tmp_path, {}, "missing.yaml", "No such file")

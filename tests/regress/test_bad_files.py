@@ -110,7 +110,7 @@ def test_a_damaged_model(deck, own_model, tmp_path, damage):
 @pytest.mark.parametrize("changes, words", [
     ({"model_type": "mamba"}, ("model_type", "mamba", "llama and opt")),
     ({"model_type": None}, ("model_type",)),
-    ({"architectures": ["LlamaForSequenceClassification"]}, ("LlamaForSequenceClassification", "LlamaForCausalLM")),
+    ({"architectures": ["LlamaForSequenceClassification"]}, ("architectures", "LlamaForCausalLM")),
     ({"hidden_act": "gelu"}, ("hidden_act", "gelu", "silu")),
     ({"hidden_size": 0}, ("hidden_size",)),
     ({"num_key_value_heads": 3}, ("3",)),
