@@ -16,7 +16,9 @@ struct InputSide {
   Matrix<T> H;      // [in x in] damped H_in, original order
   Matrix<T> D;      // [in x in] alpha D, original order; empty without drift
   Matrix<T> shift;  // [in x in] alpha D H^-1: W* = W + W shift; empty unless a solver asks for it
-  Matrix<T> U;      // [in x in] upper, H^-1 = U' U, in sweep order
+  Matrix<T>
+      R;  // [in x in] upper, H = R R', in sweep order: e H e' = |e R|^2; may be empty (no root)
+  Matrix<T> U;  // [in x in] upper, H^-1 = U' U, in sweep order
   Matrix<T>
       P;  // [in x in] strictly upper, triu(D U', 1) U, in sweep order; empty unless `sequential`
   std::vector<std::int32_t> order;  // sweep position -> input; empty = original

@@ -49,19 +49,24 @@ struct Attempt {
   bool in_double = false;
 };
 
-bool factor_in_double(View<const float> H, View<float> U) {
-  Matrix<double> wide(U.rows, U.cols);
-  if (!linalg::inverse_factor<double>(converted<double>(H).view(), wide.view())) return false;
+bool factor_in_double(View<const float> H, View<float> U, View<float> R) {
+  Matrix<double> wide(U.rows, U.cols), wide_root(R.rows, R.cols);
+  if (!linalg::inverse_factor<double>(converted<double>(H).view(), wide.view(), wide_root.view()))
+    return false;
   for (Index r = 0; r < U.rows; ++r)
     for (Index c = 0; c < U.cols; ++c) U(r, c) = static_cast<float>(wide(r, c));
+  for (Index r = 0; r < R.rows; ++r)
+    for (Index c = 0; c < R.cols; ++c) R(r, c) = static_cast<float>(wide_root(r, c));
   return true;
 }
-bool factor_in_double(View<const double>, View<double>) { return false; }  // it was double already
+bool factor_in_double(View<const double>, View<double>, View<double>) {
+  return false;
+}  // it was double already
 
 /// Adds the damping to H (in place), orders and factors it, raising the damping until that works.
 template <class T>
-Attempt damp_and_factor(Matrix<T>& H, Matrix<T>& U, std::vector<std::int32_t>& order, Order how,
-                        double damping, const std::string& name) {
+Attempt damp_and_factor(Matrix<T>& H, Matrix<T>& U, Matrix<T>& R, std::vector<std::int32_t>& order,
+                        Order how, double damping, const std::string& name) {
   const Index n = H.rows();
   std::vector<T> diagonal(static_cast<std::size_t>(n));
   double mean = 0;
@@ -76,9 +81,9 @@ Attempt damp_and_factor(Matrix<T>& H, Matrix<T>& U, std::vector<std::int32_t>& o
       H(i, i) = diagonal[static_cast<std::size_t>(i)] + T(attempt.damping * mean);
     const auto in_sweep_order = reordered<T>(H.view(), order);
     attempt.in_double = false;
-    if (linalg::inverse_factor<T>(in_sweep_order.view(), U.view())) return attempt;
+    if (linalg::inverse_factor<T>(in_sweep_order.view(), U.view(), R.view())) return attempt;
     attempt.in_double = true;
-    if (factor_in_double(in_sweep_order.view(), U.view())) return attempt;
+    if (factor_in_double(in_sweep_order.view(), U.view(), R.view())) return attempt;
     if (attempt.retries == most_retries) break;
   }
   const auto [low, high] = std::minmax_element(diagonal.begin(), diagonal.end());
@@ -136,6 +141,8 @@ InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& 
   for (Index i = 0; i < H.rows; ++i)
     mean += static_cast<double>(side.H(i, i)) / static_cast<double>(H.rows);
   for (Index i = 0; i < H.rows; ++i) side.H(i, i) += T(settings.damping * mean);
+  side.R = Matrix<T>::uninitialized(H.rows, H.rows);
+  if (!linalg::upper_root<T>(side.H.view(), side.R.view())) side.R = {};
   side.damping = settings.damping;
   take_drift(D, settings, side);
   return side;
@@ -145,8 +152,9 @@ template <class T>
 InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings& settings,
                           const std::string& name) {
   auto side = checked_input(H, D, settings.length, name);
-  const Attempt attempt =
-      damp_and_factor(side.H, side.U, side.order, settings.column_order, settings.damping, name);
+  side.R = Matrix<T>::uninitialized(H.rows, H.rows);
+  const Attempt attempt = damp_and_factor(side.H, side.U, side.R, side.order, settings.column_order,
+                                          settings.damping, name);
   side.damping = attempt.damping;
   side.retries = attempt.retries;
   side.second_try_in_double = attempt.in_double;
@@ -173,8 +181,9 @@ OutputSide<T> factor_output(View<const T> H, double damping, Order row_order,
   side.H = Matrix<T>(H);
   for (Index i = 0; i < H.rows; ++i)
     if (H(i, i) == T(0)) side.H(i, i) = 1;
+  Matrix<T> no_root;
   const Attempt attempt =
-      damp_and_factor(side.H, side.U, side.order, row_order, damping, name + " (H_out)");
+      damp_and_factor(side.H, side.U, no_root, side.order, row_order, damping, name + " (H_out)");
   side.damping = attempt.damping;
   side.retries = attempt.retries;
   return side;

@@ -34,7 +34,7 @@ template <class T>
 InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings& settings,
                           const std::string& name);
 
-/// The same without factors, for plain rounding: damped H and D only.
+/// The same without U, for plain rounding: damped H, its root where it has one, and D.
 template <class T>
 InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& settings,
                         const std::string& name);

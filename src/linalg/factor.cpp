@@ -104,20 +104,49 @@ bool positive_diagonal(View<const T> A) {
 
 }  // namespace
 
+namespace {
+
+/// L with J H J = L L', lower triangle only; empty when a pivot is not positive.
 template <class T>
-bool inverse_factor(View<const T> H, View<T> U) {
+Matrix<T> flipped_cholesky(View<const T> H) {
   const Index n = H.rows;
-  CONSTRICTOR_REQUIRE(H.cols == n && U.rows == n && U.cols == n, H.rows, H.cols, U.rows, U.cols);
-  if (!positive_diagonal(H)) return false;
+  CONSTRICTOR_REQUIRE(H.cols == n, H.rows, H.cols);
+  if (!positive_diagonal(H)) return {};
   auto L = Matrix<T>::uninitialized(n, n);
   for (Index r = 0; r < n; ++r)
     for (Index c = 0; c <= r; ++c) L(r, c) = H(n - 1 - r, n - 1 - c);
-  if (!cholesky_lower(L.view()) || !positive_diagonal<T>(L.view())) return false;
-  auto M = Matrix<T>::uninitialized(n, n);
-  invert_lower(L.view(), M.view());
+  if (!cholesky_lower(L.view()) || !positive_diagonal<T>(L.view())) return {};
+  return L;
+}
+
+/// Upper triangular J M J for lower triangular M; what stands above M's diagonal is not read.
+template <class T>
+void flip_to_upper(View<const T> M, View<T> U) {
+  const Index n = M.rows;
+  CONSTRICTOR_REQUIRE(U.rows == n && U.cols == n, U.rows, U.cols, n);
   for (Index r = 0; r < n; ++r)
-    for (Index c = 0; c < n; ++c) U(r, c) = M(n - 1 - r, n - 1 - c);
+    for (Index c = 0; c < n; ++c) U(r, c) = c >= r ? M(n - 1 - r, n - 1 - c) : T(0);
+}
+
+}  // namespace
+
+template <class T>
+bool inverse_factor(View<const T> H, View<T> U, View<T> R) {
+  Matrix<T> L = flipped_cholesky(H);
+  if (L.empty()) return H.rows == 0;
+  if (R.rows > 0) flip_to_upper<T>(L.view(), R);
+  auto M = Matrix<T>::uninitialized(H.rows, H.rows);
+  invert_lower(L.view(), M.view());
+  flip_to_upper<T>(M.view(), U);
   return positive_diagonal(read_only(U));
+}
+
+template <class T>
+bool upper_root(View<const T> H, View<T> R) {
+  const Matrix<T> L = flipped_cholesky(H);
+  if (L.empty()) return H.rows == 0;
+  flip_to_upper<T>(L.view(), R);
+  return true;
 }
 
 template <class T>
@@ -175,8 +204,10 @@ Matrix<T> drift_propagator(View<const T> D, View<const T> U) {
   return P;
 }
 
-template bool inverse_factor(View<const float>, View<float>);
-template bool inverse_factor(View<const double>, View<double>);
+template bool inverse_factor(View<const float>, View<float>, View<float>);
+template bool upper_root(View<const float>, View<float>);
+template bool inverse_factor(View<const double>, View<double>, View<double>);
+template bool upper_root(View<const double>, View<double>);
 template double condition_estimate(View<const float>);
 template double condition_estimate(View<const double>);
 template Matrix<float> inverse_from_factor(View<const float>);

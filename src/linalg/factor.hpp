@@ -12,8 +12,14 @@ namespace constrictor::linalg {
 /// With J the flip of rows and columns, J H J = L L' gives H = R R' for R = J L J upper, and U =
 /// R^-1: one Cholesky and one triangular inverse, no explicit inverse of H. False (U unusable) when
 /// a pivot is not positive, NaN included.
+///
+///   R  [n x n]  out, when not empty: the root itself, upper triangular, zeros below
 template <class T>
-[[nodiscard]] bool inverse_factor(View<const T> H, View<T> U);
+[[nodiscard]] bool inverse_factor(View<const T> H, View<T> U, View<T> R = {});
+
+/// The root alone: R upper triangular with H = R R', so that e H e' = |e R|^2. False as above.
+template <class T>
+[[nodiscard]] bool upper_root(View<const T> H, View<T> R);
 
 /// A lower bound of the condition number of H from the diagonal of its factor: (max U_ii / min
 /// U_ii)^2.

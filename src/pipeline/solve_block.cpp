@@ -54,7 +54,7 @@ Side factored(const LayerInputs& inputs, Index number) {
 
 void broadcast(const comm::Communicator& ranks, Side& side) {
   auto& in = side.input;
-  for (Matrix<float>* m : {&in.H, &in.D, &in.shift, &in.U, &in.P}) ranks.broadcast(*m, side.rank);
+  for (Matrix<float>* m : {&in.H, &in.D, &in.shift, &in.R, &in.U, &in.P}) ranks.broadcast(*m, side.rank);
   ranks.broadcast(in.order, side.rank);
   ranks.broadcast(in.dead, side.rank);
   ranks.broadcast(in.damping, side.rank);

@@ -54,27 +54,6 @@ void CodePath<T>::trace(const T* w, Index n, const Range<T>& range, T zero, T to
     now.swap(next);
   }
   first[shrinks] = static_cast<Index>(events.size());
-  sort_by_slice(n);
-}
-
-template <class T>
-void CodePath<T>::sort_by_slice(
-    Index n) {  // counting sort, stable: each slice's events stay in the order of shrinks
-  constexpr Index width = Slice<T>::width;
-  own_first.assign(static_cast<std::size_t>(Slice<T>::count(n)) + 2, 0);
-  for (const auto& event : events) ++own_first[static_cast<std::size_t>(event.input / width) + 2];
-  for (std::size_t s = 2; s < own_first.size(); ++s) own_first[s] += own_first[s - 1];
-  own.resize(events.size());
-  own_shrink.resize(events.size());
-  for (Index i = 1; i < shrinks; ++i)
-    for (Index e = first[static_cast<std::size_t>(i)]; e < first[static_cast<std::size_t>(i) + 1];
-         ++e) {
-      const auto event = events[static_cast<std::size_t>(e)];
-      const auto place =
-          static_cast<std::size_t>(own_first[static_cast<std::size_t>(event.input / width) + 1]++);
-      own[place] = {static_cast<std::int32_t>(event.input % width), event.step};
-      own_shrink[place] = static_cast<std::int32_t>(i);
-    }
 }
 
 template struct CodePath<float>;

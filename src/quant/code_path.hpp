@@ -10,7 +10,7 @@
 
 namespace constrictor::quant {
 
-/// Columns of H that are worked on together: four vector registers.
+/// Columns of the root of H that are worked on together: four vector registers.
 template <class T>
 struct Slice {
   typedef T Vector __attribute__((vector_size(64), may_alias));
@@ -31,17 +31,10 @@ template <class T>
 struct CodePath {
   std::vector<CodeEvent<T>> events;      // by shrink, then input
   std::array<Index, shrinks + 1> first;  // events of shrink i: [first[i], first[i + 1])
-  std::vector<CodeEvent<T>>
-      own;  // the same events by slice of their input; `input` counts in the slice
-  std::vector<std::int32_t> own_shrink;  // shrink of each entry of `own`
-  std::vector<Index> own_first;          // [slices + 1] into `own`
 
   /// Follows the codes of w [n] from p = 1 to the last shrink; Z0 [n] gets the shifted codes of p
   /// = 1.
   void trace(const T* w, Index n, const Range<T>& range, T zero, T top, T* Z0);
-
- private:
-  void sort_by_slice(Index n);
 };
 
 }  // namespace constrictor::quant

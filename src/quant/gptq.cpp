@@ -11,7 +11,7 @@ Solution<T> solve_gptq(View<const T> W, const InputSide<T>& input, const OutputS
   const auto live = live_weight(W, input);
   const auto target = target_weight<T>(live.view(), input, spec);
   Solution<T> solution;
-  solution.grid = fit_grid<T>(target.view(), input.H.view(), grid_settings(spec));
+  solution.grid = fit_grid<T>(target.view(), metric_of(input), grid_settings(spec));
   solution.codes = sweep<T>(target.view(), input, solution.grid);
   finish<T>(live.view(), input, nullptr, spec, solution);
   return solution;

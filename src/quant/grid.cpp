@@ -87,15 +87,18 @@ Range<T> range_of(const T* w, Index n, const GridSettings& settings) {
 }
 
 template <class T>
-Grid<T> fit_grid(View<const T> W, View<const T> H, const GridSettings& settings) {
+Grid<T> fit_grid(View<const T> W, const ErrorMetric<T>& metric, const GridSettings& settings) {
   const Index size = settings.group_size > 0 ? settings.group_size : W.cols;
   CONSTRICTOR_REQUIRE(size > 0 && W.cols % size == 0, W.cols, size);
   Grid<T> grid(W.rows, W.cols, settings.bits, size);
   for (Index g = 0; g < grid.groups(); ++g) {
     const auto group = W.cols_from(g * size, size);
     if (settings.search == GridSearch::hessian) {
-      search_hessian<T>(group, H.block(g * size, g * size, size, size), settings, &grid.scale(0, g),
-                        &grid.zero(0, g), grid.groups());
+      // A group's block has a root of its own; it is small and made where it is needed.
+      const auto own = grid.groups() == 1
+                           ? metric
+                           : ErrorMetric<T>{metric.H.block(g * size, g * size, size, size), {}, {}};
+      search_hessian<T>(group, own, settings, &grid.scale(0, g), &grid.zero(0, g), grid.groups());
       continue;
     }
     for (Index r = 0; r < W.rows; ++r) {
@@ -132,10 +135,10 @@ Matrix<T> dequantize(View<const std::uint8_t> codes, const Grid<T>& grid) {
   return Q;
 }
 
-#define CONSTRICTOR_INSTANTIATE(T)                                              \
-  template Range<T> range_of(const T*, Index, const GridSettings&);             \
-  template Grid<T> fit_grid(View<const T>, View<const T>, const GridSettings&); \
-  template Matrix<std::uint8_t> round_to_grid(View<const T>, const Grid<T>&);   \
+#define CONSTRICTOR_INSTANTIATE(T)                                                      \
+  template Range<T> range_of(const T*, Index, const GridSettings&);                     \
+  template Grid<T> fit_grid(View<const T>, const ErrorMetric<T>&, const GridSettings&); \
+  template Matrix<std::uint8_t> round_to_grid(View<const T>, const Grid<T>&);           \
   template Matrix<T> dequantize(View<const std::uint8_t>, const Grid<T>&);
 CONSTRICTOR_INSTANTIATE(float)
 CONSTRICTOR_INSTANTIATE(double)

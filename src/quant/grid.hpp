@@ -3,6 +3,8 @@
 // Uniform grids: W~ = s (C - z), C = clamp(round(W / s) + z, 0, 2^bits - 1), one (s, z) per row and
 // group.
 
+#include <span>
+
 #include "core/matrix.hpp"
 #include "data/specs.hpp"
 
@@ -48,14 +50,21 @@ Range<T> range_of(const T* weights, Index count, const GridSettings& settings);
 
 inline constexpr Index shrinks = 100;  // p = 1 - i / 100, i = 0 .. 99
 
-/// Fits the grids of all rows of W [rows x in]; H [in x in] is the damped H_in (read by `hessian`
-/// only).
+/// What `hessian` scores errors with.
+template <class T>
+struct ErrorMetric {
+  View<const T> H;  // [in x in] damped H_in, original order
+  View<const T> R;  // [in x in] upper root, H = R R', rows and columns in `order`; may be empty
+  std::span<const std::int32_t> order;  // position -> input; empty = original
+};
+
+/// Fits the grids of all rows of W [rows x in].
 ///   minmax   s from the range, z = round(-low / s)
 ///   mse      the shrink and zero with the smallest sum |q(w) - w|^2.4
 ///   hessian  ... with the smallest e H_gg e', e = q(w) - w, H_gg = the group's diagonal block
 /// The first strictly smaller score wins, shrinks outside, zeros (floor, ceil of -low / s) inside.
 template <class T>
-Grid<T> fit_grid(View<const T> W, View<const T> H, const GridSettings& settings);
+Grid<T> fit_grid(View<const T> W, const ErrorMetric<T>& metric, const GridSettings& settings);
 
 /// `hessian` for one group without shortcuts: every candidate is scored by a full product. The
 /// oracle of `search_hessian`. Writes scale and zero [rows].
@@ -63,12 +72,11 @@ template <class T>
 void search_hessian_full(View<const T> W, View<const T> H, const GridSettings& settings, T* scale,
                          T* zero, Index stride);
 
-/// The same choice from sparse updates: from one shrink to the next few codes change, and e H e'
-/// follows from the rows of H that belong to them. About 40 times fewer operations than the full
-/// search.
+/// The same choice from sparse updates of e R: from one shrink to the next few codes change, and
+/// |e R|^2 follows from the rows of R that belong to them. About 60 times fewer operations.
 template <class T>
-void search_hessian(View<const T> W, View<const T> H, const GridSettings& settings, T* scale,
-                    T* zero, Index stride);
+void search_hessian(View<const T> W, const ErrorMetric<T>& metric, const GridSettings& settings,
+                    T* scale, T* zero, Index stride);
 
 /// Plain rounding on a grid: codes [rows x in].
 template <class T>

@@ -68,7 +68,7 @@ Solution<T> solve_rtn(View<const T> W, const InputSide<T>& input, const OutputSi
                       const QuantSpec& spec) {
   const auto live = live_weight(W, input);
   Solution<T> solution;
-  solution.grid = fit_grid<T>(live.view(), input.H.view(), grid_settings(spec));
+  solution.grid = fit_grid<T>(live.view(), metric_of(input), grid_settings(spec));
   solution.codes = round_to_grid<T>(live.view(), solution.grid);
   finish<T>(live.view(), input, nullptr, spec, solution);
   return solution;

@@ -58,6 +58,11 @@ template <class T>
 Solution<T> solve_turboboa(View<const T> W, const InputSide<T>& input, const OutputSide<T>* output,
                            const QuantSpec& spec);
 
+/// The metric of the grid search of an input side.
+template <class T>
+ErrorMetric<T> metric_of(const InputSide<T>& input) {
+  return {input.H.view(), input.R.view(), input.order};
+}
 /// W with the columns of dead inputs set to zero.
 template <class T>
 Matrix<T> live_weight(View<const T> W, const InputSide<T>& input);

@@ -64,7 +64,7 @@ Solution<T> solve_turboboa(View<const T> W, const InputSide<T>& input, const Out
 
   Grid<T> grid(d, in, spec.bits, group_size);
   auto codes = Matrix<std::uint8_t>::uninitialized(d, in);
-  if (!spec.adaptive_grid) grid = fit_grid<T>(work.view(), input.H.view(), settings);
+  if (!spec.adaptive_grid) grid = fit_grid<T>(work.view(), metric_of(input), settings);
 
   for (Index first = 0; first < d; first += spec.rows_at_once) {
     const Index n = std::min(spec.rows_at_once, d - first), last = first + n, rest = d - last;
@@ -72,7 +72,7 @@ Solution<T> solve_turboboa(View<const T> W, const InputSide<T>& input, const Out
     Grid<T> block(n, in, spec.bits, group_size);
     const auto rows_of = [&](Matrix<T>& all) { return all.view().rows_from(first, n); };
     if (spec.adaptive_grid) {
-      block = fit_grid<T>(B, input.H.view(), settings);
+      block = fit_grid<T>(B, metric_of(input), settings);
       copy_rows<T>(block.scale.view(), rows_of(grid.scale));
       copy_rows<T>(block.zero.view(), rows_of(grid.zero));
     } else {

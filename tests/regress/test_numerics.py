@@ -28,23 +28,26 @@ def test_activations_that_overflow(deck, own_model, tmp_path, ranks):
     assert [path.name for path in (tmp_path / "run" / "blocks").iterdir()] == ["0000.h5"]
 
 
-def test_a_hessian_of_few_tokens(deck, calibration, tmp_path):
-    """64 tokens for 128 and 352 inputs: factored after retries, which are told and recorded, or in float64."""
+@pytest.mark.parametrize("method", ("gptq", "turboboa"))
+@pytest.mark.parametrize("products", ("float32", "bfloat16"))
+def test_a_hessian_of_few_tokens(deck, calibration, tmp_path, method, products):
+    """64 tokens for 128 and 352 inputs: factored after retries that are told and recorded, or refused by name."""
     few = short_tokens(calibration, tmp_path / "few.tokens.h5", 1, 64)
-    settings = {"calibration.tokens": few, "calibration.sequences": 1, "quant.damping": 1e-8}
-    for method in ("gptq", "turboboa"):
-        result = quantize(deck, tmp_path / method, {**settings, "quant.method": method})
-        layers = load([tmp_path / method])
-        assert np.isfinite(layers[["loss_after", "loss_scale", "condition_estimate"]]).all(None)
-        for _, layer in layers[layers["damping_retries"] > 0].iterrows():
-            assert layer["damping"] == pytest.approx(1e-8 * 10 ** layer["damping_retries"])
-            assert f"block {layer['block']}, {layer['layer']}: the factorization needed damping" in result.err
+    result = run(*quantize_arguments(deck, tmp_path / "run", {
+        "calibration.tokens": few, "calibration.sequences": 1, "quant.damping": 1e-8, "quant.method": method,
+        "run.products": products}))
+    if result.code != 0:
+        return assert_refused(result, 4, "block ", ", self_attn.", "could not be factored", "more calibration tokens")
+    layers = load([tmp_path / "run"])
+    assert np.isfinite(layers[["loss_after", "loss_scale", "condition_estimate"]]).all(axis=None)
+    for _, layer in layers[layers["damping_retries"] > 0].iterrows():
+        assert f"block {layer['block']}, {layer['layer']}: the factorization needed damping" in result.err
 
 
 def shrink_attention_input(folder):
-    """Squares of 5e-23 are single steps of the smallest floats: no damping makes that matrix positive definite."""
+    """The squares of 1e-22 are a few steps of the smallest floats: that matrix is far from positive definite."""
     def shrink(values):
-        values[...] = 2.0 ** -74
+        values[...] = 2.0 ** -73
     edit_tensor(folder, ATTENTION_NORM, shrink)
 
 
@@ -52,7 +55,7 @@ def shrink_attention_input(folder):
 @pytest.mark.parametrize("ranks", (1, 2))
 def test_a_hessian_that_cannot_be_factored(deck, own_model, tmp_path, method, ranks):
     shrink_attention_input(own_model)
-    settings = {"model.path": own_model, "quant.method": method, "run.products": "float32"}
+    settings = {"model.path": own_model, "quant.method": method, "run.products": "float32", "quant.damping": 1e-8}
     stopped = run(*quantize_arguments(deck, tmp_path / "run", settings), ranks=ranks)
     assert_refused(stopped, 4, "block 1, self_attn.", "could not be factored", "more calibration tokens", "quant.damping",
                    "quant.fallback: rtn")
@@ -70,6 +73,18 @@ def test_a_hessian_that_cannot_be_factored(deck, own_model, tmp_path, method, ra
     words = " ".join(load_log(tmp_path / "allowed")["words"].dropna())
     assert "quantized with rtn instead of" in words
     assert "quantized with rtn instead of" in run("inspect", tmp_path / "allowed").err
+
+
+def test_retries_are_told_and_recorded(deck, own_model, tmp_path):
+    """The same matrix with a damping that gets there: ten times more with every retry."""
+    shrink_attention_input(own_model)
+    result = quantize(deck, tmp_path / "run", {"model.path": own_model, "run.products": "float32"})
+    layers = load([tmp_path / "run"])
+    retried = layers[layers["damping_retries"] > 0]
+    assert {"self_attn.q_proj", "self_attn.v_proj"} <= set(retried["layer"]) and set(retried["block"]) == {1}
+    for _, layer in retried.iterrows():
+        assert layer["damping"] == pytest.approx(0.01 * 10 ** layer["damping_retries"])
+        assert f"block 1, {layer['layer']}: the factorization needed damping {layer['damping']:g}" in result.err
 
 
 @pytest.mark.parametrize("method", ("gptq", "turboboa"))

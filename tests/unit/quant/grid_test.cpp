@@ -30,7 +30,7 @@ TYPED_TEST(GridSearchTest, SparseUpdatesChooseWhatTheFullSearchChooses) {
         const auto H = random_hessian<T>(n, ++seed);
         const GridSettings settings{bits, symmetric, 0, GridSearch::hessian};
         std::vector<T> scale(std::size_t(rows) * 2), zero(scale.size());
-        search_hessian<T>(W.view(), H.view(), settings, scale.data(), zero.data(), 1);
+        search_hessian<T>(W.view(), {H.view(), {}, {}}, settings, scale.data(), zero.data(), 1);
         search_hessian_full<T>(W.view(), H.view(), settings, scale.data() + rows,
                                zero.data() + rows, 1);
         for (Index r = 0; r < rows; ++r) {
@@ -95,12 +95,14 @@ TYPED_TEST(GridSearchTest, MseIsTheBestOfAllCandidates) {
 TYPED_TEST(GridSearchTest, EachGroupIsAGridOfItsOwn) {
   using T = TypeParam;
   const auto W = random_matrix<T>(9, 96, 4), H = random_hessian<T>(96, 5);
-  const auto grouped = fit_grid<T>(W.view(), H.view(), {2, false, 32, GridSearch::hessian});
+  const auto grouped =
+      fit_grid<T>(W.view(), {H.view(), {}, {}}, {2, false, 32, GridSearch::hessian});
   ASSERT_EQ(grouped.groups(), 3);
   for (Index g = 0; g < 3; ++g) {
     const Matrix<T> part(W.view().cols_from(g * 32, 32)),
         H_gg(H.view().block(g * 32, g * 32, 32, 32));
-    const auto alone = fit_grid<T>(part.view(), H_gg.view(), {2, false, 0, GridSearch::hessian});
+    const auto alone =
+        fit_grid<T>(part.view(), {H_gg.view(), {}, {}}, {2, false, 0, GridSearch::hessian});
     for (Index r = 0; r < 9; ++r) EXPECT_EQ(grouped.scale(r, g), alone.scale(r, 0));
   }
 }

@@ -61,8 +61,8 @@ TEST(Refine, EveryCombinationFallsAndConverges) {
           for (double& v : D.values()) v *= 0.02;
           const Objective<double> objective(W.view(), H.view(), drift ? D.view() : View<double>{},
                                             two_sided ? H_out.view() : View<double>{});
-          auto grid =
-              fit_grid<double>(W.view(), H.view(), {bits, false, group, GridSearch::minmax});
+          auto grid = fit_grid<double>(W.view(), {H.view(), {}, {}},
+                                       {bits, false, group, GridSearch::minmax});
           const auto codes = round_to_grid<double>(W.view(), grid);
           double before = 1e300, first = 0;
           for (int round = 0; round < 30; ++round) {  // passes one by one: each must fall
@@ -140,7 +140,7 @@ TEST(Solvers, AdaptiveGridOffFitsAllRowsOnTheOriginalWeights) {
   spec.refine_passes = 0;
   spec.adaptive_grid = false;
   const auto fixed = solve_turboboa<double>(W.view(), input, &output, spec);
-  const auto grid = fit_grid<double>(W.view(), input.H.view(), grid_settings(spec));
+  const auto grid = fit_grid<double>(W.view(), metric_of(input), grid_settings(spec));
   for (Index r = 0; r < 16; ++r) EXPECT_EQ(fixed.grid.scale(r, 0), grid.scale(r, 0));
   spec.adaptive_grid = true;
   const auto adaptive = solve_turboboa<double>(W.view(), input, &output, spec);

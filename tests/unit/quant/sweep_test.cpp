@@ -44,7 +44,8 @@ TEST(Sweep, PanelsEqualThePlainRecursion) {
         const auto side = hessian::factor_input<double>(H.view(), D.view(),
                                                         {.drift = drift, .alpha = 0.5}, "test");
         ASSERT_EQ(side.P.empty(), drift == Drift::none);
-        const auto grid = fit_grid<double>(W.view(), H.view(), {3, false, 0, GridSearch::minmax});
+        const auto grid =
+            fit_grid<double>(W.view(), {H.view(), {}, {}}, {3, false, 0, GridSearch::minmax});
         EXPECT_EQ(equal_share(sweep<double>(W.view(), side, grid),
                               plain_gptq<double>(W, side.U, side.P, grid)),
                   1.)
@@ -81,7 +82,8 @@ TEST(Sweep, StaticGroupsStayThoseOfTheOriginalOrder) {
   ASSERT_EQ(side.order.size(), 64u);
   for (std::size_t i = 1; i < 64; ++i)
     EXPECT_GE(H(side.order[i - 1], side.order[i - 1]), H(side.order[i], side.order[i]));
-  const auto grid = fit_grid<double>(W.view(), H.view(), {4, false, 16, GridSearch::minmax});
+  const auto grid =
+      fit_grid<double>(W.view(), {H.view(), {}, {}}, {4, false, 16, GridSearch::minmax});
   const auto codes = sweep<double>(W.view(), side, grid);
   const auto Q = dequantize<double>(codes.view(), grid);
   for (Index i = 0; i < Q.size();
@@ -97,7 +99,8 @@ TEST(Sweep, StaticGroupsStayThoseOfTheOriginalOrder) {
 TEST(Sweep, CompensationLowersTheLossOfRounding) {
   const auto W = random_matrix<double>(32, 128, 10), H = random_hessian<double>(128, 11);
   const auto side = hessian::factor_input<double>(H.view(), {}, {}, "test");
-  const auto grid = fit_grid<double>(W.view(), side.H.view(), {3, false, 0, GridSearch::hessian});
+  const auto grid =
+      fit_grid<double>(W.view(), {side.H.view(), {}, {}}, {3, false, 0, GridSearch::hessian});
   const Objective<double> objective(W.view(), side.H.view(), {}, {});
   const auto loss = [&](const Matrix<std::uint8_t>& codes) {
     const auto Q = dequantize<double>(codes.view(), grid);
