@@ -13,10 +13,10 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 JOBS ?= $(shell nproc)
 
-.PHONY: help deps build demo test bench clean
+.PHONY: help deps build demo test test-cuda bench clean
 
 help:   ## this list
-	@sed -n 's/^\([a-z]*\): *[a-z]* *## */  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\): *[a-z]* *## */  make \1\t/p' $(MAKEFILE_LIST) | expand -t 19
 
 deps:   ## install what is missing (says what, where it may not)
 	@.ci/deps.sh
@@ -27,14 +27,22 @@ build: deps  ## compile build/constrictor
 demo: build  ## quantize the bundled model to 2 bits with three methods on two ranks; table and picture
 	@experiments/demo/run.sh
 
-test: build  ## all tests
-	@echo "== tests of the Python side"
-	@python -m pytest -q -p no:cacheprovider tests/python
+test: build  ## all tests: units under sanitizers, a fuzz test, the CUDA build where there is nvcc, everything else
+	@.ci/build.sh $(JOBS) cpu-asan
+	@echo "== unit tests with address and undefined-behaviour sanitizers"
+	@ctest --preset cpu-asan
+	@.ci/fuzz.sh
+	@if command -v nvcc >/dev/null; then $(MAKE) test-cuda; fi
 	@echo "== tests of the program"
 	@ctest --preset cpu
 
-bench: build  ## time every kernel against sgemm
+test-cuda: deps  ## compile with the CUDA device layer, and what that binary says without a device
+	@.ci/build.sh $(JOBS) cuda
+	@ctest --preset cuda -R regress_device
+
+bench: build  ## time every kernel against a plain product, then whole runs against the published code
 	@build/constrictor_bench
+	@python tests/bench/whole_runs.py
 
 clean:  ## remove build/ (not .venv, not runs/)
 	@rm -rf build

@@ -12,6 +12,7 @@ function(constrictor_add_unit_test MODULE)
   if(MODULE STREQUAL quant OR MODULE STREQUAL hessian OR MODULE STREQUAL model OR MODULE STREQUAL eval)
     target_link_libraries(unit_${MODULE} PRIVATE constrictor_io constrictor_hessian constrictor_model)   # golden data are HDF5 and safetensors
   endif()
+  add_dependencies(units unit_${MODULE})
   add_test(NAME unit_${MODULE} COMMAND unit_${MODULE})
   set_tests_properties(unit_${MODULE} PROPERTIES TIMEOUT 300 LABELS unit ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()

@@ -141,6 +141,9 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
                  machine_line(ranks, options.threads, options.device),
                  "run          " + folder_path + " (id " + id + ")"});
   if (options.dry_run) return screen.line(config::resolved_text(spec));
+  comm::agree(ranks, [&] {  // what is wrong with one block is wrong with all: before a folder exists
+    specs_of(read_stored(source.folder, source.blocks.front()), spec.quant);
+  });
   std::unique_ptr<io::RunFolder> folder;  // rank 0
   comm::agree_on_root(ranks, [&] {
     folder = std::make_unique<io::RunFolder>(
@@ -159,8 +162,8 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
   for (const Index b : source.blocks) {
     const double start = wall_seconds();
     const auto stored = comm::agree(ranks, [&] { return read_stored(source.folder, b); });
-    auto inputs =
-        plan_layers(stored.model, stored.block, specs_of(stored, spec.quant), source.length);
+    const auto specs = comm::agree(ranks, [&] { return specs_of(stored, spec.quant); });
+    auto inputs = plan_layers(stored.model, stored.block, specs, source.length);
     use_stored(stored, inputs);
     io::BlockRecord result;
     result.index = b;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/inspect_run.hpp"
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
@@ -17,6 +18,7 @@ std::string fact_text(const io::Fact& fact) {
 }
 
 std::string short_number(double value) {
+  if (std::isnan(value)) return "-";  // not measured
   char text[32];
   std::snprintf(text, sizeof text, "%.4g", value);
   return text;

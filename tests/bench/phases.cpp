@@ -154,7 +154,7 @@ class PhaseList {
     std::vector<quant::Grid<float>> grids(static_cast<std::size_t>(pieces(in_.rows, height)));
     const auto settings = quant::grid_settings(in_.grouped(size));
     for_each_tile(in_.W, height, [&](View<const float> W, Index t) {
-      grids[static_cast<std::size_t>(t)] = quant::fit_grid<float>(W, in_.side.H.view(), settings);
+      grids[static_cast<std::size_t>(t)] = quant::fit_grid<float>(W, quant::metric_of(in_.side), settings);
     });
     return grids;
   }
@@ -187,7 +187,7 @@ class PhaseList {
   void search(const char* name, Index size) {
     phases.push_back({name, Kind::grid, search_operations(size), layer_product(), [this, size] {
                         for_each_tile(in_.W, tile_rows, [&](View<const float> W, Index) {
-                          quant::fit_grid<float>(W, in_.side.H.view(),
+                          quant::fit_grid<float>(W, quant::metric_of(in_.side),
                                                  quant::grid_settings(in_.grouped(size)));
                         });
                       }});

@@ -30,7 +30,7 @@ class Result:
     def complaints(self):
         """What the program itself said on stderr: lines without the notes of mpirun."""
         text = re.sub(r"^-{70,}\n.*?^-{70,}\n", "", self.err, flags=re.M | re.S)
-        return [line for line in text.splitlines() if line.strip() and not line.startswith("mpirun: ")]
+        return [line for line in text.splitlines() if line.strip() and not re.match(r"(mpi\w+|prte\w*): ", line)]
 
 
 def command(*arguments, ranks=1):

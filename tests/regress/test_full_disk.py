@@ -28,9 +28,15 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], capture_output=True)
 
 
-@pytest.mark.parametrize("ranks", (1, 2))
-@pytest.mark.parametrize("kilobytes", (8, 40, 400, 640))
-def test_the_disk_fills_up(deck, small_disk, tmp_path, kilobytes, ranks):
+@pytest.fixture(scope="module")
+def undisturbed(deck, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("undisturbed") / "run"
+    quantize(deck, run_dir)
+    return run_dir
+
+
+@pytest.mark.parametrize("kilobytes, ranks", ((8, 1), (40, 1), (400, 1), (400, 2), (640, 2)))
+def test_the_disk_fills_up(deck, undisturbed, small_disk, kilobytes, ranks):
     disk = small_disk(f"size={kilobytes}k")
     result = run(*quantize_arguments(deck, disk / "run", {}), ranks=ranks)
     assert_refused(result, 5, disk, "No space left on device")
@@ -43,8 +49,7 @@ def test_the_disk_fills_up(deck, small_disk, tmp_path, kilobytes, ranks):
     small_disk("remount,size=8m")
     again = quantize(deck, disk / "run")
     assert (f"resuming: {finished} of 4" in again.out) == (finished > 0)
-    quantize(deck, tmp_path / "undisturbed")
-    assert_equal(tmp_path / "undisturbed", disk / "run")
+    assert_equal(undisturbed, disk / "run")
 
 
 def test_a_disk_that_may_not_be_written(deck, small_disk):

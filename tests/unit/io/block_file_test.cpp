@@ -78,8 +78,8 @@ BlockRecord record_with_everything() {
   record.seconds_by_phase = {{"forward", 0.1}, {"quantize", 1.0 / 3}};
   record.peak_memory_bytes = 5'000'000'000;
   record.statistics["self_attn.v_proj"] = {random_matrix(2 * 8, 8, 3), random_matrix(2 * 8, 8, 4),
-                                           random_matrix(2 * 3, 3, 5)};
-  record.statistics["mlp.down_proj"] = {random_matrix(4, 4, 6), {}, {}};
+                                           random_matrix(2 * 3, 3, 5), random_matrix(6, 8, 9)};
+  record.statistics["mlp.down_proj"] = {random_matrix(4, 4, 6), {}, {}, random_matrix(3, 4, 10)};
   record.activations["self_attn.o_proj"] = {random_matrix(5, 4, 7), random_matrix(5, 4, 8)};
   return record;
 }
@@ -131,6 +131,7 @@ TEST(BlockFile, EverythingComesBackBitForBit) {
     expect_same(back.statistics.at(name).input_hessian, statistics.input_hessian);
     expect_same(back.statistics.at(name).input_drift, statistics.input_drift);
     expect_same(back.statistics.at(name).output_hessian, statistics.output_hessian);
+    expect_same(back.statistics.at(name).weight, statistics.weight);
   }
   ASSERT_EQ(back.activations.size(), 1u);
   for (const auto& [name, activations] : record.activations) {
