@@ -91,7 +91,7 @@ std::int64_t available_memory() {
 void keep_freed_memory() {
 #ifdef __GLIBC__
   mallopt(M_ARENA_MAX, 1);  // the arenas of other threads would give their memory back
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // larger ones still go back to the system at once
+  mallopt(M_MMAP_THRESHOLD, kept_below);  // the most that glibc allows
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
 #endif

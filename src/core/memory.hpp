@@ -15,6 +15,8 @@ std::int64_t peak_memory();
 /// Freed memory stays with the process: the same sizes are asked for again and again, and pages fresh from
 /// the system cost as much as the work on them. Call once, at the start.
 void keep_freed_memory();
+/// ... but for single allocations of this size and more, which go back to the system when freed.
+inline constexpr std::int64_t kept_below = 32 << 20;
 
 /// "812 B", "3.2 MiB", "140 GiB".
 std::string bytes_text(double bytes);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
@@ -127,6 +128,15 @@ void RunFolder::write_block(const BlockRecord& record) {
 void RunFolder::add_provenance(const Provenance& facts) {
   for (const auto& [name, fact] : facts) run_.provenance[name] = fact;
   write_run();
+}
+
+void RunFolder::add_seconds(const SecondsByPhase& seconds) {
+  SecondsByPhase total;
+  if (const auto earlier = run_.provenance.find("seconds_by_phase");
+      earlier != run_.provenance.end())
+    total = nlohmann::json::parse(std::get<std::string>(earlier->second)).get<SecondsByPhase>();
+  for (const auto& [phase, value] : seconds) total[phase] += value;
+  add_provenance({{"seconds_by_phase", nlohmann::json(total).dump()}});
 }
 
 void RunFolder::add_scores(const Scores& scores) {

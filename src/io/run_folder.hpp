@@ -43,6 +43,8 @@ class RunFolder {
   /// The block's file, then its link in run.h5.
   void write_block(const BlockRecord& record);
   void add_provenance(const Provenance& facts);
+  /// Adds to the seconds of earlier executions (attribute `seconds_by_phase`, JSON).
+  void add_seconds(const SecondsByPhase& seconds);
   void add_scores(const Scores& scores);
   void log(std::string_view event, const Facts& facts = {}) { log_.add(event, facts); }
   void write_state(const RunState& state) { io::write_state(folder_ / "state.json", state); }

@@ -141,9 +141,10 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
                  machine_line(ranks, options.threads, options.device),
                  "run          " + folder_path + " (id " + id + ")"});
   if (options.dry_run) return screen.line(config::resolved_text(spec));
-  comm::agree(ranks, [&] {  // what is wrong with one block is wrong with all: before a folder exists
-    specs_of(read_stored(source.folder, source.blocks.front()), spec.quant);
-  });
+  comm::agree(ranks,
+              [&] {  // what is wrong with one block is wrong with all: before a folder exists
+                specs_of(read_stored(source.folder, source.blocks.front()), spec.quant);
+              });
   std::unique_ptr<io::RunFolder> folder;  // rank 0
   comm::agree_on_root(ranks, [&] {
     folder = std::make_unique<io::RunFolder>(

@@ -8,14 +8,9 @@
 #include "comm/communicator.hpp"
 #include "data/block_sums.hpp"
 #include "pipeline/job.hpp"
+#include "pipeline/memory_model.hpp"
 
 namespace constrictor::pipeline {
-
-/// One row of the memory table of `--dry-run`.
-struct MemoryItem {
-  std::string what;
-  double bytes = 0;
-};
 
 struct Prediction {
   std::vector<MemoryItem> memory;  // of the rank that needs most, at the fullest moment

@@ -181,8 +181,8 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
   return all_warnings;
 }
 
-void run(const comm::Communicator& ranks, const Job& job, RunRecord& record, Screen& screen) {
-  SecondsByPhase seconds;
+void run(const comm::Communicator& ranks, const Job& job, RunRecord& record,
+         SecondsByPhase& seconds, Screen& screen) {
   const auto shard = calib::shard_of(job.calibration.sequences(), job.calibration.length(),
                                      job.spec.run.lanes, ranks.size(), ranks.rank());
   std::vector<std::string> warnings;
@@ -191,6 +191,13 @@ void run(const comm::Communicator& ranks, const Job& job, RunRecord& record, Scr
     warnings = quantize_blocks(walk, record, seconds, screen);
   } else {
     screen.line("all " + std::to_string(job.model().blocks) + " blocks are finished already");
+    const auto stored = comm::agree(
+        ranks, [&] { return record.stored_scores(job.evaluation, job.spec.evaluation.kl); });
+    if (stored) {
+      record.finish({});
+      if (!stored->empty()) screen.table(score_table(*stored));
+      return screen.line("results      " + job.folder);
+    }
   }
   const auto scores = evaluate(
       ranks, job.checkpoint, [&](Index b) { return record.read_block(b); }, job.evaluation,
@@ -217,13 +224,14 @@ void quantize_model(const comm::Communicator& ranks, const RunSpec& spec,
   screen.header(header_lines(ranks, job, prediction, options.device, options.threads));
   if (!options.force) require_memory(ranks, prediction);
   RunRecord record(ranks, job, {options.device, thread_count()}, screen);
+  SecondsByPhase seconds;
   try {
-    run(ranks, job, record, screen);
+    run(ranks, job, record, seconds, screen);
   } catch (const Preempted& stop) {
-    record.leave("preempted", stop.what());
+    record.leave("preempted", stop.what(), seconds);
     throw;
   } catch (const std::exception& error) {
-    record.leave("failed", error.what());
+    record.leave("failed", error.what(), seconds);
     throw;
   }
 }

@@ -50,8 +50,11 @@ std::string duration_text(double seconds) {
 
 std::string machine_line(const comm::Communicator& ranks, const std::string& threads,
                          const std::string& device) {
-  return "machine      " + number(ranks.size()) + (ranks.size() == 1 ? " rank, " : " ranks, ") +
-         threads + "; " + device;
+  const auto comma = std::min(threads.find(','), threads.size());
+  const std::string count = threads.substr(0, comma), place = threads.substr(comma);
+  if (ranks.size() == 1) return "machine      1 rank, " + threads + "; " + device;
+  return "machine      " + number(ranks.size()) + " ranks, " + count + " each" +
+         (place.empty() ? "" : " (rank 0" + place.substr(1) + ")") + "; " + device;
 }
 
 std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job& job,

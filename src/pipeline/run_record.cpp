@@ -81,6 +81,18 @@ std::vector<QuantizedLayer> RunRecord::read_block(Index block) const {
   return read_record(block).layers;
 }
 
+std::optional<std::vector<Scores>> RunRecord::stored_scores(const std::vector<Tokens>& sets,
+                                                            bool kl) const {
+  const auto stored = io::read_run_file(std::filesystem::path(folder_path_) / "run.h5").scores;
+  std::vector<Scores> found;
+  for (const Tokens& set : sets)
+    for (const auto& [name, scores] : stored)
+      if (scores.tokens_sha256 == set.tokens_sha256 && (!kl || !scores.kl.empty()))
+        found.push_back(scores);
+  if (found.size() != sets.size()) return std::nullopt;
+  return found;
+}
+
 void RunRecord::write_block(const io::BlockRecord& record, double eta_seconds) {
   comm::agree_on_root(ranks_, [&] {
     folder_->write_block(record);
@@ -109,14 +121,8 @@ void RunRecord::write_scores(const std::vector<Scores>& scores) {
 
 void RunRecord::finish(const SecondsByPhase& seconds) {
   comm::agree_on_root(ranks_, [&] {
-    std::string json;
-    for (const auto& [phase, value] : seconds) {
-      json += json.empty() ? "{" : ", ";
-      json += "\"" + phase + "\": " + std::to_string(value);
-    }
-    folder_->add_provenance({{"finished", io::now_utc()},
-                             {"seconds_by_phase", json.empty() ? "{}" : json + "}"},
-                             {"state", std::string("done")}});
+    folder_->add_seconds(seconds);
+    folder_->add_provenance({{"finished", io::now_utc()}, {"state", std::string("done")}});
     folder_->log("done");
     write_state("done", 0);
   });
@@ -126,10 +132,12 @@ void RunRecord::log(const std::string& event, const io::Facts& facts) {
   if (folder_) folder_->log(event, facts);
 }
 
-void RunRecord::leave(const std::string& state, const std::string& words) noexcept {
+void RunRecord::leave(const std::string& state, const std::string& words,
+                      const SecondsByPhase& seconds) noexcept {
   if (!folder_) return;
   try {
     folder_->log(state, {{"words", words}});
+    folder_->add_seconds(seconds);
     folder_->add_provenance({{"state", state}});
     write_state(state, 0);
   } catch (...) {  // the disk may be what failed; the exit code and the message still tell

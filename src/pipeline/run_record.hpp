@@ -32,12 +32,17 @@ class RunRecord {
   std::vector<QuantizedLayer> read_block(Index block) const;
   io::BlockRecord read_record(Index block) const;
 
+  /// The scores of these token files from an earlier execution, when all of them are there.
+  std::optional<std::vector<Scores>> stored_scores(const std::vector<Tokens>& sets, bool kl) const;
+
   void write_block(const io::BlockRecord& record, double eta_seconds);  // collective
   void write_scores(const std::vector<Scores>& scores);                 // collective
-  void finish(const SecondsByPhase& seconds);                           // collective
+  /// Collective. Marks the run as done; `seconds` are added to those of earlier executions.
+  void finish(const SecondsByPhase& seconds);
   void log(const std::string& event, const io::Facts& facts = {});  // rank 0 only, others return
   /// Marks the run as preempted or failed; never throws.
-  void leave(const std::string& state, const std::string& words) noexcept;
+  void leave(const std::string& state, const std::string& words,
+             const SecondsByPhase& seconds) noexcept;
 
  private:
   void write_state(const std::string& state, double eta_seconds);

@@ -54,7 +54,8 @@ Side factored(const LayerInputs& inputs, Index number) {
 
 void broadcast(const comm::Communicator& ranks, Side& side) {
   auto& in = side.input;
-  for (Matrix<float>* m : {&in.H, &in.D, &in.shift, &in.R, &in.U, &in.P}) ranks.broadcast(*m, side.rank);
+  for (Matrix<float>* m : {&in.H, &in.D, &in.shift, &in.R, &in.U, &in.P})
+    ranks.broadcast(*m, side.rank);
   ranks.broadcast(in.order, side.rank);
   ranks.broadcast(in.dead, side.rank);
   ranks.broadcast(in.damping, side.rank);
@@ -111,20 +112,31 @@ TaskResult solve(const LayerInputs& inputs, const std::vector<Side>& sides, cons
   const auto W = plan.layer->weight.view().rows_from(task.first_row, task.rows);
   TaskResult result;
   result.task = number;
-  if (!side.failure.empty()) {
+  const auto round_plainly = [&] {
     result.solution = quant::solve_rtn<float>(W, side.input, nullptr, plan.spec);
+  };
+  const auto solve_with = [&](const OutputSide<float>* output) {
+    result.solution =
+        quant::solver<float>(plan.spec.method).solve(W, side.input, output, plan.spec);
+  };
+  if (!side.failure.empty()) {
+    round_plainly();
+  } else if (!task.two_sided) {
+    solve_with(nullptr);
   } else {
-    const auto& solver = quant::solver<float>(plan.spec.method);
-    OutputSide<float> output;
-    if (task.two_sided) {
-      output = hessian::factor_output<float>(
+    try {
+      const auto output = hessian::factor_output<float>(
           inputs.output_hessian(plan, task.head).view(), plan.spec.damping, plan.spec.row_order,
           inputs.units[static_cast<std::size_t>(task.unit)].name);
       result.row_order = output.order;
       result.output_damping = output.damping;
       result.output_retries = output.retries;
+      solve_with(&output);
+    } catch (const hessian::FactorizationError&) {
+      if (!plan.spec.fallback_rtn) throw;
+      result.fell_back = 1;
+      round_plainly();
     }
-    result.solution = solver.solve(W, side.input, task.two_sided ? &output : nullptr, plan.spec);
   }
   result.seconds = wall_seconds() - start;
   return result;
@@ -198,6 +210,7 @@ void add_result(const TaskResult& result, const RowTask& task, QuantizedLayer& l
   for (const std::int32_t position : result.row_order)
     layer.row_order.push_back(static_cast<std::int32_t>(task.first_row) + position);
   for (std::size_t c = 0; c < energy.size(); ++c) energy[c] += s.column_energy[c];
+  if (result.fell_back != 0) layer.method_used = word(Method::rtn);
   layer.loss_before += s.loss_before;
   layer.loss_after += s.loss_after;
   layer.loss_rounding += s.loss_rounding;

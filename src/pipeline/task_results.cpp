@@ -74,7 +74,8 @@ void put(Writer& out, const std::vector<T>& v) {
 
 void put(Writer& out, const TaskResult& result) {
   const auto& s = result.solution;
-  for (const Index number : {result.task, s.grid.group_size, result.output_retries})
+  for (const Index number :
+       {result.task, s.grid.group_size, result.output_retries, result.fell_back})
     out.value(number);
   for (const double number : {s.loss_before, s.loss_after, s.loss_rounding, s.loss_scale,
                               result.seconds, result.output_damping})
@@ -91,7 +92,8 @@ void put(Writer& out, const TaskResult& result) {
 TaskResult take_result(Reader& in) {
   TaskResult result;
   auto& s = result.solution;
-  for (Index* number : {&result.task, &s.grid.group_size, &result.output_retries})
+  for (Index* number :
+       {&result.task, &s.grid.group_size, &result.output_retries, &result.fell_back})
     *number = in.value<Index>();
   for (double* number : {&s.loss_before, &s.loss_after, &s.loss_rounding, &s.loss_scale,
                          &result.seconds, &result.output_damping})

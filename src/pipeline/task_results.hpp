@@ -16,6 +16,7 @@ struct TaskResult {
   double seconds = 0;
   double output_damping = 0;  // of H_out
   Index output_retries = 0;
+  Index fell_back = 0;  // 1: H_out could not be factored and plain rounding was allowed
 };
 
 /// Collective: every rank gets the results of all ranks, in the order of their tasks.

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/memory_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/memory.hpp"
+#include "core/threads.hpp"
+#include "eval/scoring.hpp"
+#include "pipeline/layer_inputs.hpp"
+
+namespace constrictor::pipeline {
+namespace {
+
+double real(Index n) { return static_cast<double>(n); }
+double square(Index n) { return 4 * real(n) * real(n); }  // bytes of a float32 matrix [n x n]
+
+/// The layers of block 0 with their shapes; nobody touches the weights, so they take no memory.
+Block outline(const Job& job) {
+  Block block;
+  const auto names = job.checkpoint.layer_names();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Role role = job.roles[i];
+    block.layers.push_back({names[i],
+                            role,
+                            Matrix<float>::uninitialized(layer_outputs(job.model(), role),
+                                                         layer_inputs(job.model(), role)),
+                            {},
+                            {}});
+  }
+  return block;
+}
+
+/// Sizes that the moments share; the tables' words stand here once.
+class Model {
+ public:
+  Model(const Job& job, const calib::Shard& shard, int ranks)
+      : job_(job),
+        model_(job.model()),
+        shard_(shard),
+        ranks_(ranks),
+        shape_(largest_sum_shape(job)),
+        threads_(thread_count()) {
+    // Lanes bound the chunks: a chunk never holds sequences of two lanes.
+    const Index of_lane = (shard.sequences + shard.lanes - 1) / shard.lanes;
+    chunk_sequences_ = std::min(shard.chunk_sequences, of_lane);
+    tokens_ = real(chunk_sequences_ * shard.length);
+  }
+
+  Moment embedding() const {
+    Moment m("embedding");
+    states(m);
+    ends(m);
+    return m;
+  }
+
+  Moment statistics() const {
+    Moment m("statistics");
+    const bool exact = job_.spec.run.reduction == Reduction::exact;
+    sums(m, exact ? real(comm::most_sums_alive(shard_.lanes, shard_.mine)) : 1);
+    trace(m, shape_.drift ? 2 : 1);
+    if (shape_.value_attention) value_sums(m);
+    weights(m, Heap::reader, blocks_read());
+    states(m);
+    return m;
+  }
+
+  Moment factor() const {
+    Moment m("factors");
+    sums(m, 1);
+    sides(m);
+    // Raw H and D, H in sweep order, the factor and its inverse.
+    const Index largest = std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
+    m.add("one factorization", Heap::main, shape_.drift ? 5 : 4, square(largest));
+    weights(m, Heap::reader, blocks_read());
+    states(m);
+    return m;
+  }
+
+  Moment solve() const {
+    Moment m("solvers");
+    sums(m, 1);
+    sides(m);
+    rows(m);
+    codes(m, 2 + 1.5 / ranks_);  // on their way between ranks, gathered, put together
+    weights(m, Heap::reader, blocks_read());
+    states(m);
+    return m;
+  }
+
+  Moment advance() const {
+    Moment m("quantized forward");
+    sums(m, 1);
+    codes(m, 1);
+    weights(m, Heap::main, 1);
+    weights(m, Heap::reader, blocks_read() - 1);
+    chunk(m, tokens_);
+    states(m);
+    return m;
+  }
+
+  Moment evaluation() const {
+    Moment m("evaluation");
+    const double paths = job_.spec.evaluation.kl ? 2 : 1;
+    double largest = 0, most_tokens = 0, logits = 0;
+    for (const Tokens& set : job_.evaluation) {
+      // Whole chunks go to ranks, as in evaluation.cpp.
+      const Index windows = std::max<Index>(1, calib::chunk_tokens / set.length());
+      const Index chunks = (set.sequences() + windows - 1) / windows;
+      const Index mine = std::min(set.sequences(), (chunks + ranks_ - 1) / ranks_ * windows);
+      const double bytes = 4 * real(mine * set.length()) * real(model_.hidden);
+      m.add("residual streams of the windows", Heap::main, paths, bytes);
+      largest = std::max(largest, bytes);
+      most_tokens = std::max(most_tokens, real(std::min(windows, set.sequences()) * set.length()));
+      const Index rows = std::min(eval::rows_of_logits(model_.vocabulary), set.length());
+      logits = std::max(logits, 4 * real(rows) * real(model_.vocabulary));
+    }
+    if (job_.evaluation.empty()) return m;
+    m.add("inputs of the head", Heap::main, paths, largest);
+    m.add("logits", Heap::main, paths, logits);
+    m.add("logits", Heap::workers, paths * (threads_ - 1), logits);
+    ends(m);
+    m.add("embedding and head", Heap::main, bf16() ? 1 : 0,
+          2 * end_weights(model_) / end_matrices());
+    weights(m, Heap::main, 1);
+    codes(m, 1);
+    chunk(m, most_tokens);
+    return m;
+  }
+
+ private:
+  bool bf16() const { return job_.products == Products::bfloat16; }
+  double blocks_read() const { return real(std::min<Index>(2, model_.blocks)); }
+  double end_matrices() const { return model_.tied_embeddings ? 1 : 2; }
+  double attention_widths() const {
+    return real(model_.heads * model_.head_dim + 2 * model_.kv_heads * model_.head_dim);
+  }
+
+  void states(Moment& m) const {
+    m.add("residual streams of the calibration sequences", Heap::main, 2,
+          4 * real(shard_.my_sequences() * shard_.length) * real(model_.hidden));
+  }
+  void ends(Moment& m) const {
+    m.add("embedding and head", Heap::main, end_matrices(),
+          4 * end_weights(model_) / end_matrices());
+  }
+  void weights(Moment& m, Heap heap, double blocks) const {
+    for (const Role role : job_.roles) {
+      const double numbers = real(layer_inputs(model_, role)) * real(layer_outputs(model_, role));
+      m.add("weights", heap, blocks, 4 * numbers);
+      if (bf16()) m.add("weights", heap, blocks, 2 * numbers);
+    }
+  }
+  void sums(Moment& m, double sets) const {
+    const double kinds = sets * (shape_.drift ? 2 : 1);
+    const auto place = [&](double count, Index n) {
+      m.add("sums of statistics", Heap::main, count * kinds, square(n));
+    };
+    place(2 + (shape_.value_attention ? real(shape_.kv_heads) : 0), shape_.hidden);
+    place(1, shape_.attention_width);
+    place(1, shape_.feed_forward);
+    if (shape_.row_metric)
+      m.add("sums of statistics", Heap::main, 2 * sets * real(shape_.kv_heads),
+            square(shape_.head_dim));
+  }
+
+  /// What one forward pass leaves for the statistics, and what it needs on its way.
+  void trace(Moment& m, double passes) const {
+    const auto matrix = [&](double count, double width) {
+      m.add("a chunk of tokens", Heap::main, count, 4 * tokens_ * width);
+    };
+    matrix(3 * passes, real(model_.hidden));
+    matrix(passes, attention_widths() + real(model_.heads * model_.head_dim));
+    matrix(passes + (model_.family == Family::llama ? 1 : 0), real(model_.feed_forward));
+    if (bf16()) matrix(0.5 * passes, real(model_.feed_forward));
+    attention(m);
+  }
+  /// A forward pass that keeps its output only.
+  void chunk(Moment& m, double tokens) const {
+    const double mlp = real(model_.feed_forward) * (model_.family == Family::llama ? 2 : 1);
+    const double widths = std::max(mlp, attention_widths()) * (bf16() ? 1.5 : 1);
+    m.add("a chunk of tokens", Heap::main, 2, 4 * tokens * real(model_.hidden));
+    m.add("a chunk of tokens", Heap::main, 2, 2 * tokens * widths);
+    attention(m);
+  }
+  void attention(Moment& m) const {
+    const double bytes = 4 * real(std::min<Index>(128, shard_.length)) * real(shard_.length);
+    m.add("attention probabilities", Heap::main, 1, bytes);
+    m.add("attention probabilities", Heap::workers, threads_ - 1, bytes);
+  }
+  void value_sums(Moment& m) const {
+    const double paths = shape_.drift ? 2 : 1, width = tokens_ * real(model_.hidden);
+    m.add("a chunk of tokens", Heap::main, paths, 4 * width);
+    if (bf16()) m.add("a chunk of tokens", Heap::main, paths + 1, 2 * width);
+    // A, the sum over heads, and their bfloat16 copies, of one sequence a thread.
+    const double matrices = paths * (bf16() ? 2.5 : 2);
+    const double busy = chunk_sequences_ < threads_ ? 1 : threads_;
+    m.add("attention probabilities", Heap::main, matrices, square(shard_.length));
+    m.add("attention probabilities", Heap::workers, matrices * (busy - 1), square(shard_.length));
+  }
+
+  /// Damped and factored sides, all of them on every rank: H, R, U and with drift D, P, shift.
+  void sides(Moment& m) const {
+    const Block block = outline(job_);
+    const auto inputs = plan_layers(model_, block, job_.specs.front(), shard_.length);
+    for (const InputUnit& unit : inputs.units) {
+      const auto& s = unit.settings;
+      double copies = unit.factor ? 3 : 2;
+      if (shape_.drift && s.drift != Drift::none && s.alpha != 0)
+        copies += 1 + (unit.factor && s.drift == Drift::sequential ? 1 : 0) +
+                  (unit.factor && s.shift_wanted ? 1 : 0);
+      m.add("factored Hessians", Heap::main, copies, square(unit.inputs));
+    }
+  }
+  /// Weights, targets, errors, products of the rows that a thread works on.
+  void rows(Moment& m) const {
+    constexpr double tile = 128, copies = 12;
+    const double bytes = 4 * tile * real(std::max(model_.hidden, model_.feed_forward));
+    m.add("rows in work", Heap::main, copies, bytes);
+    m.add("rows in work", Heap::workers, copies * (threads_ - 1), bytes);
+  }
+  void codes(Moment& m, double copies) const {
+    const double bytes = 1.15 * block_weights(job_);  // column energies come with each tile
+    m.add("codes", Heap::main, copies, bytes);
+  }
+
+  const Job& job_;
+  const ModelSpec& model_;
+  const calib::Shard& shard_;
+  int ranks_;
+  SumShape shape_;
+  int threads_;
+  Index chunk_sequences_ = 1;
+  double tokens_ = 0;
+};
+
+double alive(const Moment& m) {
+  return m.returned + std::accumulate(m.kept.begin(), m.kept.end(), 0.);
+}
+
+}  // namespace
+
+void Moment::add(const std::string& what, Heap heap, double count, double bytes) {
+  if (count <= 0 || bytes <= 0) return;
+  const auto same = [&](const MemoryItem& item) { return item.what == what; };
+  auto item = std::find_if(items.begin(), items.end(), same);
+  if (item == items.end()) item = items.insert(items.end(), {what, 0});
+  item->bytes += count * bytes;
+  (bytes < static_cast<double>(kept_below) ? kept[static_cast<std::size_t>(heap)] : returned) +=
+      count * bytes;
+}
+
+SumShape largest_sum_shape(const Job& job) {
+  SumShape largest = sum_shape(job.model(), job.specs.front(), job.roles);
+  for (const auto& specs : job.specs) {
+    const SumShape shape = sum_shape(job.model(), specs, job.roles);
+    if (bytes_of_sums(shape) > bytes_of_sums(largest)) largest = shape;
+  }
+  largest.drift &= job.model().blocks > 1;  // the first block's inputs have not drifted
+  return largest;
+}
+
+double block_weights(const Job& job) {
+  double numbers = 0;
+  for (const Role role : job.roles)
+    numbers += real(layer_inputs(job.model(), role)) * real(layer_outputs(job.model(), role));
+  return numbers;
+}
+
+double end_weights(const ModelSpec& model) {
+  return real(model.vocabulary) * real(model.embedding_width) * (model.tied_embeddings ? 1 : 2);
+}
+
+FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int ranks) {
+  const Model model(job, shard, ranks);
+  // Holes between what is alive that nothing fits into; measured on the benchmark's models.
+  constexpr double holes = 0.06;
+  const double program = (47. + 2. * thread_count()) * (1 << 20);  // code, libraries, their buffers
+  FullestMoment fullest;
+  std::array<double, heaps> kept{};
+  const auto consider = [&](const Moment& m) {
+    const double in_heaps = std::accumulate(kept.begin(), kept.end(), 0.);
+    const double used = alive(m) - m.returned,
+                 bytes = m.returned + in_heaps * (1 + holes) + program;
+    const bool equal = std::abs(bytes - fullest.bytes) < 1;  // then the one where most is alive
+    if (bytes < fullest.bytes && !equal) return;
+    FullestMoment candidate{m.name, m.items, bytes};
+    candidate.items.push_back(
+        {"freed before and kept for the next", in_heaps * (1 + holes) - used});
+    candidate.items.push_back({"program and libraries", program});
+    if (!equal || candidate.items.end()[-2].bytes < fullest.items.end()[-2].bytes)
+      fullest = candidate;
+  };
+  const auto widen = [&](const Moment& m) {
+    for (std::size_t h = 0; h < heaps; ++h) kept[h] = std::max(kept[h], m.kept[h]);
+  };
+  const std::vector<Moment> walk{model.embedding(), model.statistics(), model.factor(),
+                                 model.solve(), model.advance()};
+  for (const Moment& m : walk) widen(m);  // blocks follow one another: each moment comes after all
+  for (const Moment& m : walk) consider(m);
+  const Moment last = model.evaluation();
+  widen(last);
+  if (!last.items.empty()) consider(last);
+  return fullest;
+}
+
+}  // namespace constrictor::pipeline

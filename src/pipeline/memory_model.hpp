@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What is alive when: the memory of one rank, moment by moment.
+//
+// Freed matrices below `kept_below` stay in the process (core/memory.hpp, keep_freed_memory), in
+// the heap of the thread that made them; larger ones go back to the system at once. So the largest
+// resident size at a moment is
+//
+//     what is alive in large matrices  +  for each heap the most that it ever held
+//
+// and a small model keeps what its fullest moment took, while a large one is what is alive.
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "calib/shard.hpp"
+#include "data/block_sums.hpp"
+#include "pipeline/job.hpp"
+
+namespace constrictor::pipeline {
+
+/// One row of the memory table of `--dry-run`.
+struct MemoryItem {
+  std::string what;
+  double bytes = 0;
+};
+
+/// Whose heap: the main thread's, those of the other OpenMP threads, that of the block reader.
+enum class Heap { main, workers, reader };
+inline constexpr std::size_t heaps = 3;
+
+/// What is alive at one moment of a run.
+class Moment {
+ public:
+  explicit Moment(std::string moment_name) : name(std::move(moment_name)) {}
+  /// `count` matrices of `bytes` each; rows of the table with equal words are added up.
+  void add(const std::string& what, Heap heap, double count, double bytes);
+
+  std::string name;
+  std::vector<MemoryItem> items;
+  std::array<double, heaps> kept{};  // in matrices that stay in their heap when freed
+  double returned = 0;               // in matrices that go back to the system
+};
+
+/// Everything a rank holds at its fullest moment.
+struct FullestMoment {
+  std::string name;
+  std::vector<MemoryItem> items;  // with what was freed before and is kept, and the program itself
+  double bytes = 0;
+};
+
+/// `shard`: the calibration sequences of the rank; `ranks`: how many there are.
+FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int ranks);
+
+/// The most of a block's sums that a run needs, over all blocks.
+SumShape largest_sum_shape(const Job& job);
+
+/// Numbers in the linear layers of one block.
+double block_weights(const Job& job);
+/// Numbers in embeddings and head.
+double end_weights(const ModelSpec& model);
+
+}  // namespace constrictor::pipeline
