@@ -235,6 +235,17 @@ class Model {
   double tokens_ = 0;
 };
 
+/// Large matrices that find room in the main heap, free but for what the moment keeps there itself.
+void move_into_heap(double room, Moment& m) {
+  room -= m.kept[0];
+  for (const double bytes : m.large)
+    if (bytes <= room) {
+      room -= bytes;
+      m.returned -= bytes;
+      m.kept[0] += bytes;
+    }
+}
+
 double alive(const Moment& m) {
   return m.returned + std::accumulate(m.kept.begin(), m.kept.end(), 0.);
 }
@@ -247,8 +258,12 @@ void Moment::add(const std::string& what, Heap heap, double count, double bytes)
   auto item = std::find_if(items.begin(), items.end(), same);
   if (item == items.end()) item = items.insert(items.end(), {what, 0});
   item->bytes += count * bytes;
-  (bytes < static_cast<double>(kept_below) ? kept[static_cast<std::size_t>(heap)] : returned) +=
-      count * bytes;
+  if (bytes < static_cast<double>(kept_below)) {
+    kept[static_cast<std::size_t>(heap)] += count * bytes;
+  } else {
+    returned += count * bytes;
+    large.insert(large.end(), static_cast<std::size_t>(std::ceil(count)), bytes);
+  }
 }
 
 SumShape largest_sum_shape(const Job& job) {
@@ -299,7 +314,8 @@ FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int rank
                                  model.solve(), model.advance()};
   for (const Moment& m : walk) widen(m);  // blocks follow one another: each moment comes after all
   for (const Moment& m : walk) consider(m);
-  const Moment last = model.evaluation();
+  Moment last = model.evaluation();
+  move_into_heap(kept[0], last);
   widen(last);
   if (!last.items.empty()) consider(last);
   return fullest;

@@ -9,6 +9,8 @@
 //     what is alive in large matrices  +  for each heap the most that it ever held
 //
 // and a small model keeps what its fullest moment took, while a large one is what is alive.
+// Evaluation comes when all of the walk over blocks is freed: its large matrices go into what the
+// heap kept first.
 
 #include <array>
 #include <string>
@@ -41,6 +43,7 @@ class Moment {
   std::vector<MemoryItem> items;
   std::array<double, heaps> kept{};  // in matrices that stay in their heap when freed
   double returned = 0;               // in matrices that go back to the system
+  std::vector<double> large;         // those matrices, one by one
 };
 
 /// Everything a rank holds at its fullest moment.
