@@ -76,7 +76,7 @@ Tokens open_tokens(const std::string& path, const io::Checkpoint& checkpoint,
 
 Job open_job(const comm::Communicator& ranks, const RunSpec& spec) {
   return comm::agree(ranks, [&] {
-    Job job{.spec = spec, .checkpoint = io::Checkpoint(spec.model.path)};
+    Job job(spec);
     job.products = model::resolved_products(job.model(), spec.run.products);
     job.roles = layer_roles(job.model());
     plan_layer_specs(job);

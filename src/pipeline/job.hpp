@@ -25,6 +25,8 @@ struct Job {
   std::string run_id;                         // 16 hexadecimal digits
   std::string folder;                         // <out>/<run id>, or --run-dir
 
+  /// Opens the model; the rest is filled in by open_job.
+  explicit Job(const RunSpec& run) : spec(run), checkpoint(run.model.path) {}
   const ModelSpec& model() const { return checkpoint.spec(); }
 };
 

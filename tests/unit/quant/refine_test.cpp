@@ -69,7 +69,7 @@ TEST(Refine, EveryCombinationFallsAndConverges) {
             const auto result = refine_scales<double>(objective, codes.view(), 1, {}, grid);
             EXPECT_LE(result.loss_after, result.loss_before);
             if (round == 0) first = result.loss_before;
-            if (round > 0) EXPECT_NEAR(result.loss_before, before, 1e-9 * before);
+            if (round > 0) { EXPECT_NEAR(result.loss_before, before, 1e-9 * before); }
             before = result.loss_after;
           }
           EXPECT_LT(before, first);
