@@ -315,7 +315,7 @@ FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int rank
   for (const Moment& m : walk) widen(m);  // blocks follow one another: each moment comes after all
   for (const Moment& m : walk) consider(m);
   Moment last = model.evaluation();
-  move_into_heap(kept[0], last);
+  move_into_heap(0.7 * kept[0], last);  // the rest lies in holes that are too small
   widen(last);
   if (!last.items.empty()) consider(last);
   return fullest;

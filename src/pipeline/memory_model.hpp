@@ -49,7 +49,7 @@ class Moment {
 /// Everything a rank holds at its fullest moment.
 struct FullestMoment {
   std::string name;
-  std::vector<MemoryItem> items;  // with what was freed before and is kept, and the program itself
+  std::vector<MemoryItem> items;  // the last two: what was freed and is kept, the program itself
   double bytes = 0;
 };
 

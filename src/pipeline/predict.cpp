@@ -2,60 +2,48 @@
 #include "pipeline/predict.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "calib/shard.hpp"
 #include "comm/agree.hpp"
 #include "core/memory.hpp"
-#include "core/threads.hpp"
-#include "core/timer.hpp"
-#include "linalg/gemm.hpp"
+#include "pipeline/time_model.hpp"
 
 namespace constrictor::pipeline {
 namespace {
 
-double squared(Index n) { return static_cast<double>(n) * static_cast<double>(n); }
+double real(Index n) { return static_cast<double>(n); }
 
-/// Multiply-adds x 2 per second of one rank, from a product that takes about 0.1 s.
-double measured_flops() {
-  constexpr Index n = 768;
-  Matrix<float> A(n, n), B(n, n), C(n, n);
-  A.fill(0.5f);
-  B.fill(0.25f);
-  double best = 1e30;
-  for (int i = 0; i < 4; ++i) {
-    const double start = wall_seconds();
-    linalg::gemm<float>(linalg::Transpose::no, linalg::Transpose::no, 1.f, A.view(), B.view(), 0.f,
-                        C.view());
-    best = std::min(best, wall_seconds() - start);
+/// What HDF5 makes of a dataset: larger ones are deflated (README, "Files").
+double stored(double bytes, double share) { return bytes > (1 << 20) ? share * bytes : bytes; }
+
+/// One layer in its block's file.
+double layer_file_bytes(const Job& job, Role role, const QuantSpec& spec, const SumShape& shape) {
+  const double in = real(layer_inputs(job.model(), role)),
+               out = real(layer_outputs(job.model(), role));
+  const double groups = spec.group_size > 0 ? in / real(spec.group_size) : 1;
+  double bytes = 8000 + stored(in * out, std::min(1., 0.05 + 0.13 * spec.bits));  // codes
+  bytes += 4 * (2 * groups * out + out + in);  // scale, zero, losses
+  if (spec.column_order != Order::original) bytes += 4 * in;
+  if (spec.row_order != Order::original) bytes += 4 * out;
+  const KeepSpec& keep = job.spec.run.keep;
+  constexpr double floats = 0.9;
+  if (keep.statistics) {
+    const bool heads = role == Role::value && shape.value_attention;
+    const double squares = (heads ? real(shape.kv_heads) : 1) * (shape.drift ? 2 : 1);
+    bytes += stored(4 * squares * in * in, floats) + stored(4 * in * out, floats);
   }
-  return 2. * std::pow(static_cast<double>(n), 3) / best;
+  const double width = job.products == Products::bfloat16 ? 2 : 4;
+  return bytes + 2 * stored(width * real(keep.activations) * in, floats);
 }
 
-double predicted_flops(const Job& job) {
-  const double tokens = static_cast<double>(job.calibration.ids.size()),
-               L = static_cast<double>(job.calibration.length());
-  const SumShape k = largest_sum_shape(job);
-  const double weights = block_weights(job), ends = end_weights(job.model());
-  const double kinds = k.drift ? 3 : 1;
-  const double forward = 2 * tokens * weights;
-  double statistics =
-      tokens * kinds *
-      (2 * squared(k.hidden) + squared(k.attention_width) + squared(k.feed_forward));
-  if (k.value_attention)
-    statistics += tokens * static_cast<double>(k.kv_heads) * kinds *
-                  (2 * L * static_cast<double>(k.hidden) + squared(k.hidden) +
-                   L * L * static_cast<double>(k.heads / k.kv_heads) * 0.7);
-  double solve = 0;
-  for (const Role role : job.roles)
-    solve += 2 * squared(layer_inputs(job.model(), role)) *
-             static_cast<double>(layer_outputs(job.model(), role)) * (k.drift ? 16 : 12);
-  double evaluation = 0;
-  for (const Tokens& set : job.evaluation)
-    evaluation += 2 * static_cast<double>(set.ids.size()) *
-                  (weights * static_cast<double>(job.model().blocks) + ends) *
-                  (job.spec.evaluation.kl ? 2 : 1);
-  return static_cast<double>(job.model().blocks) * (3 * forward + statistics + solve) + evaluation;
+double disk_bytes(const Job& job) {
+  const SumShape shape = largest_sum_shape(job);
+  double bytes = 30e3;  // run.h5, deck, log, state
+  for (const auto& specs : job.specs)
+    for (std::size_t i = 0; i < specs.size(); ++i)
+      bytes += layer_file_bytes(job, job.roles[i], specs[i], shape);
+  for (const Tokens& set : job.evaluation) bytes += 24 * real(set.sequences());
+  return bytes;
 }
 
 }  // namespace
@@ -70,17 +58,11 @@ Prediction predict(const comm::Communicator& ranks, const Job& job) {
   p.bytes_per_rank = ranks.max(fullest.bytes);
   p.bytes_per_node = p.bytes_per_rank * ranks.node_size();
 
-  double row_bytes = 0;
-  for (const Role role : job.roles)
-    row_bytes += 16. * static_cast<double>(layer_outputs(job.model(), role) +
-                                           layer_inputs(job.model(), role));
-  p.disk_bytes =
-      static_cast<double>(job.model().blocks) * (0.4 * block_weights(job) + row_bytes + 2e5);
-  if (job.spec.run.keep.statistics)
-    p.disk_bytes += static_cast<double>(job.model().blocks) * 2 *
-                    static_cast<double>(bytes_of_sums(largest_sum_shape(job)));
-  p.measured_gflops = measured_flops() * 1e-9;
-  p.seconds = 1 + predicted_flops(job) / (0.6 * p.measured_gflops * 1e9 * ranks.size());
+  p.disk_bytes = disk_bytes(job);
+  const double flops = measured_flops();
+  p.measured_gflops = flops * 1e-9;
+  for (const auto& [phase, seconds] : predicted_seconds(job, flops, ranks.size()))
+    p.seconds += seconds;
   return p;
 }
 
@@ -92,7 +74,8 @@ void require_memory(const comm::Communicator& ranks, const Prediction& predictio
         "not enough memory: " + bytes_text(prediction.bytes_per_node) + " predicted for the " +
         std::to_string(ranks.node_size()) + " ranks of this node (" +
         bytes_text(prediction.bytes_per_rank) + " each, most of it for " +
-        std::max_element(prediction.memory.begin(), prediction.memory.end(),
+        std::max_element(prediction.memory.begin(),
+                         prediction.memory.end() - 2,  // of what is alive
                          [](const auto& a, const auto& b) { return a.bytes < b.bytes; })
             ->what +
         "), " + bytes_text(available) +
