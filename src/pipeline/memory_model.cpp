@@ -287,8 +287,16 @@ double end_weights(const ModelSpec& model) {
   return real(model.vocabulary) * real(model.embedding_width) * (model.tied_embeddings ? 1 : 2);
 }
 
-FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int ranks) {
+std::vector<Moment> walk_moments(const Job& job, const calib::Shard& shard, int ranks) {
   const Model model(job, shard, ranks);
+  return {model.embedding(), model.statistics(), model.factor(), model.solve(), model.advance()};
+}
+
+Moment evaluation_moment(const Job& job, const calib::Shard& shard, int ranks) {
+  return Model(job, shard, ranks).evaluation();
+}
+
+FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int ranks) {
   // Holes between what is alive that nothing fits into; measured on the benchmark's models.
   constexpr double holes = 0.06;
   const double program = (47. + 2. * thread_count()) * (1 << 20);  // code, libraries, their buffers
@@ -310,11 +318,10 @@ FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int rank
   const auto widen = [&](const Moment& m) {
     for (std::size_t h = 0; h < heaps; ++h) kept[h] = std::max(kept[h], m.kept[h]);
   };
-  const std::vector<Moment> walk{model.embedding(), model.statistics(), model.factor(),
-                                 model.solve(), model.advance()};
+  const auto walk = walk_moments(job, shard, ranks);
   for (const Moment& m : walk) widen(m);  // blocks follow one another: each moment comes after all
   for (const Moment& m : walk) consider(m);
-  Moment last = model.evaluation();
+  Moment last = evaluation_moment(job, shard, ranks);
   move_into_heap(0.7 * kept[0], last);  // the rest lies in holes that are too small
   widen(last);
   if (!last.items.empty()) consider(last);

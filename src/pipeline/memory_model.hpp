@@ -46,6 +46,12 @@ class Moment {
   std::vector<double> large;         // those matrices, one by one
 };
 
+/// The moments of the walk over blocks, in order, each at its fullest over all blocks.
+/// `shard`: the calibration sequences of the rank; `ranks`: how many there are.
+std::vector<Moment> walk_moments(const Job& job, const calib::Shard& shard, int ranks);
+/// Evaluation, when the walk is freed; nothing without token files.
+Moment evaluation_moment(const Job& job, const calib::Shard& shard, int ranks);
+
 /// Everything a rank holds at its fullest moment.
 struct FullestMoment {
   std::string name;
@@ -53,7 +59,6 @@ struct FullestMoment {
   double bytes = 0;
 };
 
-/// `shard`: the calibration sequences of the rank; `ranks`: how many there are.
 FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int ranks);
 
 /// The most of a block's sums that a run needs, over all blocks.
