@@ -21,8 +21,9 @@ LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in fol
 # pattern of a third-party header -> where it may stand (folder, or folder/file pattern)
 HOMES = {
     r"mpi\.h|nccl\.h": [r"comm/"],
-    r"cuda_runtime.*": [r"device/", r"comm/communicator_nccl", r"kernels/.*_gpu\.cu", r"linalg/.*_gpu\."],
+    r"cuda.*": [r"device/", r"comm/.*_cuda\.", r"kernels/.*_gpu\.cu", r"kernels/launch\.cuh", r"linalg/.*_gpu\."],
     r"cublas.*|cusolver.*": [r"device/", r"linalg/.*_gpu\."],
+    r"nvtx3/.*": [r"device/"],
     r"hdf5\.h": [r"io/"],
     r"nlohmann/.*": [r"io/"],
     r"openssl/.*": [r"io/"],

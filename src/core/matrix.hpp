@@ -27,30 +27,35 @@ struct View {
   Index cols = 0;
   Index stride = 0;
 
+  // constexpr: nvcc lets device code call what could run at compile time.
   View() = default;
-  View(T* first, Index n_rows, Index n_cols, Index row_stride)
+  constexpr View(T* first, Index n_rows, Index n_cols, Index row_stride)
       : data(first), rows(n_rows), cols(n_cols), stride(row_stride) {}
   /// A view of T serves where a view of const T is asked for.
   template <class U>
   requires(std::is_same_v<const U, T> && !std::is_const_v<U>)
-      View(View<U, space> other)  // NOLINT: implicit on purpose
+      constexpr View(View<U, space> other)  // NOLINT: implicit on purpose
       : data(other.data), rows(other.rows), cols(other.cols), stride(other.stride) {}
 
-  T& operator()(Index row, Index col) const { return data[row * stride + col]; }
-  T* row(Index r) const { return data + r * stride; }
-  Index size() const { return rows * cols; }
+  constexpr T& operator()(Index row, Index col) const { return data[row * stride + col]; }
+  constexpr T* row(Index r) const { return data + r * stride; }
+  constexpr Index size() const { return rows * cols; }
 
-  View block(Index row, Index col, Index n_rows, Index n_cols) const {
+  constexpr View block(Index row, Index col, Index n_rows, Index n_cols) const {
     return {data + row * stride + col, n_rows, n_cols, stride};
   }
-  View rows_from(Index row, Index n_rows) const { return block(row, 0, n_rows, cols); }
-  View cols_from(Index col, Index n_cols) const { return block(0, col, rows, n_cols); }
+  constexpr View rows_from(Index row, Index n_rows) const { return block(row, 0, n_rows, cols); }
+  constexpr View cols_from(Index col, Index n_cols) const { return block(0, col, rows, n_cols); }
 };
 
-template <class T>
-View<const T> read_only(View<T> view) {
+template <class T, Space space>
+constexpr View<const T, space> read_only(View<T, space> view) {
   return {view.data, view.rows, view.cols, view.stride};
 }
+
+/// A window into a device's memory: only kernels and library calls may follow its pointer.
+template <class T>
+using DeviceView = View<T, Space::device>;
 
 namespace detail {
 /// Cache-line aligned memory that is not initialised: the first touch decides the NUMA node.

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "device/device_matrix.hpp"
+#include "eval/scoring.hpp"
+
+namespace constrictor::eval {
+
+/// eval::score_windows on the device. Logits exist for some tokens and a piece of the vocabulary at
+/// a time; log sums, divergence and the largest logit are carried along from piece to piece.
+///   head         [vocabulary x width]
+///   full, quant  [windows * length x width] head inputs; `full` without rows: only `nll`
+///   ids          [windows x length], host
+/// Waits for the device.
+template <class E>
+std::vector<WindowScore> score_windows(const device::Context& gpu, DeviceView<const E> head,
+                                       DeviceView<const E> full, DeviceView<const E> quant,
+                                       View<const std::int32_t> ids);
+
+}  // namespace constrictor::eval
