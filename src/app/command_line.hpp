@@ -5,13 +5,24 @@
 
 namespace constrictor::app {
 
-enum class Command { help, version, quantize, evaluate, inspect, tokens };
+enum class Command {
+  help,
+  version,
+  quantize,
+  evaluate,
+  inspect,
+  tokens,
+  plan,
+  sweep,
+  status,
+  retry
+};
 
 /// What the user asked for. UserError when it makes no sense: one sentence, and where help is.
 struct CommandLine {
   Command command = Command::help;
   std::string help;                    // help: the text to print
-  std::string deck;                    // quantize
+  std::string deck;                    // quantize; plan, sweep, status, retry: the sweep deck
   std::string run_dir;                 // quantize: --run-dir; evaluate, inspect: the run
   std::string from_statistics;         // quantize
   bool dry_run = false;                // quantize
@@ -20,6 +31,13 @@ struct CommandLine {
   std::vector<std::string> tokens;     // evaluate: --tokens
   std::vector<std::string> overrides;  // quantize, evaluate: --set
   std::vector<std::string> arguments;  // tokens: handed on as they are
+  int ranks = 1;                       // plan, sweep: of each run
+  int jobs = 1;                        // sweep: runs at the same time
+  int dead_after_seconds = 180;        // sweep
+  std::string launcher;                // sweep: "" = mpirun
+  bool json = false;                   // plan
+  bool all = false;                    // status
+  bool watch = false;                  // status
 };
 
 /// `words`: argv without the program's name.

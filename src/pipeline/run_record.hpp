@@ -45,11 +45,14 @@ class RunRecord {
              const SecondsByPhase& seconds) noexcept;
 
  private:
-  void write_state(const std::string& state, double eta_seconds);
+  void write_state(const std::string& state, double eta_seconds, const std::string& words = "");
   const comm::Communicator& ranks_;
   std::string folder_path_;
   std::unique_ptr<io::RunFolder> folder_;  // rank 0
   std::vector<char> has_block_;
+  io::RunState earlier_;  // rank 0: what earlier executions took
+  io::RunState state_;
+  double start_ = wall_seconds();
 };
 
 }  // namespace constrictor::pipeline
