@@ -35,8 +35,8 @@ void gemm_batched(const device::Context& gpu, Transpose op_a, Transpose op_b, do
                   DeviceView<const In> A, DeviceView<const In> B, double beta, DeviceView<Out> C,
                   const Batch& batch);
 
-/// S <- beta S + X' X, X [tokens x n]: the upper triangle in column panels (about 60 % of the work);
-/// what lies below the diagonal is undefined (see `mirror_upper`).
+/// S <- beta S + X' X, X [tokens x n]: the upper triangle in column panels (about 60 % of the
+/// work); what lies below the diagonal is undefined (see `mirror_upper`).
 template <class T>
 void add_gram(const device::Context& gpu, DeviceView<const T> X, DeviceView<float> S, float beta);
 /// S <- beta S + X' Y where that is symmetric; upper triangle as above.
