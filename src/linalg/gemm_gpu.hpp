@@ -51,6 +51,8 @@ void add_cross(const device::Context& gpu, DeviceView<const T> X, DeviceView<con
 enum class Activation { none, relu };
 /// Y <- activation(X W' + b): one cuBLASLt call with a fused epilogue.
 ///   X [tokens x in], W [out x in], b [1 x out], Y [tokens x out]
+/// in >= 1. A bfloat16 Y takes b rounded to bfloat16, which is what the epilogue offers; models
+/// stored in bfloat16 lose nothing by it.
 template <class In, class Out>
 void linear_with_bias(const device::Context& gpu, DeviceView<const In> X, DeviceView<const In> W,
                       DeviceView<const float> b, Activation activation, DeviceView<Out> Y);
