@@ -14,7 +14,7 @@ Index first_of_lane(Index sequences, Index lanes, Index lane) {
 }  // namespace
 
 Shard shard_of(Index sequences, Index length, Index lanes, int ranks, int rank,
-               Index tokens_at_once) {
+               Index most_chunk_tokens) {
   CONSTRICTOR_REQUIRE(sequences > 0 && length > 0 && lanes > 0, sequences, length, lanes);
   Shard shard;
   shard.sequences = sequences;
@@ -23,7 +23,7 @@ Shard shard_of(Index sequences, Index length, Index lanes, int ranks, int rank,
   shard.mine = comm::lanes_of_rank(lanes, ranks, rank);
   shard.first_sequence = first_of_lane(sequences, lanes, shard.mine.first);
   shard.last_sequence = first_of_lane(sequences, lanes, shard.mine.last);
-  shard.chunk_sequences = std::max<Index>(1, tokens_at_once / length);
+  shard.chunk_sequences = std::max<Index>(1, most_chunk_tokens / length);
   return shard;
 }
 
