@@ -8,7 +8,6 @@
 #include "core/build_info.hpp"
 #include "core/memory.hpp"
 #include "data/words.hpp"
-#include "linalg/gemm.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -31,7 +30,7 @@ io::Provenance provenance_of(const comm::Communicator& ranks, const Job& job,
           {"git_sha", build.git_sha},
           {"version", build.version},
           {"compiler", build.compiler},
-          {"libraries", linalg::product_library()},
+          {"libraries", facts.libraries},
           {"hosts", joined_hosts(ranks)},
           {"ranks", std::int64_t{ranks.size()}},
           {"threads", std::int64_t{facts.threads}},
