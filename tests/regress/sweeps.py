@@ -4,9 +4,10 @@
 import json
 import subprocess
 
-from program import run
+from program import ENVIRONMENT, run
 from test_ranks import assert_equal
 
+ENVIRONMENT["OMP_WAIT_POLICY"] = "passive"  # several runs at a time: nobody should wait by spinning
 AXES = """
   - {key: quant.method, values: [gptq, turboboa]}
   - {key: quant.bits, values: [2, 3]}
@@ -16,7 +17,7 @@ AXES = """
 def write_sweep(path, deck, out=None, axes=AXES, more=""):
     """A sweep over `deck`, with its runs in `out` (default: runs/ beside it)."""
     text = deck.read_text()
-    base = text[:text.index("run:")] + f"run:\n  out: {out or path.parent / 'runs'}\n"
+    base = text[:text.index("run:")] + f"run:\n  out: {out or path.parent / 'runs'}\n  threads: 1\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("base:\n" + "".join(f"  {line}\n" for line in base.splitlines()) + f"axes:{axes}{more}")
     return path
