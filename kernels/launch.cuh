@@ -44,6 +44,9 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
   configuration.blockDim = shape.threads;
   configuration.dynamicSmemBytes = shape.shared_bytes;
   configuration.stream = stream.raw();
+#ifdef CONSTRICTOR_EMULATED_CUDA
+  emulated_kernel_name(name);
+#endif
   device::launch_check(
       cudaLaunchKernelEx(&configuration, kernel, Parameters(std::forward<Arguments>(arguments))...),
       name, stream.name());
