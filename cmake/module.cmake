@@ -8,7 +8,8 @@ target_compile_options(constrictor_flags INTERFACE
     -fno-math-errno -fno-trapping-math>)
 # GCC 12 sees overlapping copies in its own std::string operator+ (GCC bug 105651).
 target_compile_options(constrictor_flags INTERFACE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict>)
-target_compile_options(constrictor_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra>)
+# -std by hand: CMake 3.25 does not know C++20 in CUDA and drops CMAKE_CUDA_STANDARD without a word.
+target_compile_options(constrictor_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra>)
 if(CONSTRICTOR_NATIVE)
   target_compile_options(constrictor_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-march=native>)
 endif()

@@ -6,8 +6,8 @@
 namespace constrictor::linalg {
 
 /// U upper with H^-1 = U' U and, when R is not empty, R upper with H = R R'; zeros below the
-/// diagonals. H [n x n]: both triangles. One Cholesky of the flipped matrix, one triangular inverse.
-/// False when a pivot is not positive, NaN included. Waits for the device.
+/// diagonals. H [n x n]: both triangles. One Cholesky of the flipped matrix, one triangular
+/// inverse. False when a pivot is not positive, NaN included. Waits for the device.
 template <class T>
 [[nodiscard]] bool inverse_factor(const device::Context& gpu, DeviceView<const T> H,
                                   DeviceView<T> U, DeviceView<T> R);

@@ -35,8 +35,8 @@ void gemm_batched(const device::Context& gpu, Transpose op_a, Transpose op_b, do
                   DeviceView<const In> A, DeviceView<const In> B, double beta, DeviceView<Out> C,
                   const Batch& batch);
 
-/// S <- beta S + X' X, X [tokens x n]: the upper triangle in column panels (about 60 % of the work);
-/// what lies below the diagonal is undefined (see `mirror_upper`).
+/// S <- beta S + X' X, X [tokens x n]: the upper triangle in column panels (about 60 % of the
+/// work); what lies below the diagonal is undefined (see `mirror_upper`).
 template <class T>
 void add_gram(const device::Context& gpu, DeviceView<const T> X, DeviceView<float> S, float beta);
 /// S <- beta S + X' Y where that is symmetric; upper triangle as above.
@@ -51,6 +51,8 @@ void add_cross(const device::Context& gpu, DeviceView<const T> X, DeviceView<con
 enum class Activation { none, relu };
 /// Y <- activation(X W' + b): one cuBLASLt call with a fused epilogue.
 ///   X [tokens x in], W [out x in], b [1 x out], Y [tokens x out]
+/// in >= 1. A bfloat16 Y takes b rounded to bfloat16, which is what the epilogue offers; models
+/// stored in bfloat16 lose nothing by it.
 template <class In, class Out>
 void linear_with_bias(const device::Context& gpu, DeviceView<const In> X, DeviceView<const In> W,
                       DeviceView<const float> b, Activation activation, DeviceView<Out> Y);
