@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "pipeline/bench.hpp"
+
 #include <cmath>
 #include <cstdio>
 
@@ -15,7 +17,6 @@
 #include "pipeline/bench_shapes.hpp"
 #include "pipeline/bench_summary.hpp"
 #include "pipeline/report_lines.hpp"
-#include "pipeline/bench.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -78,7 +79,7 @@ std::vector<std::string> header_of(const BenchSetup& setup, const BenchReport& r
   return {"shape        " + report.shape + ": " + std::string(word(m.family)) + ", " +
               std::to_string(m.blocks) + " blocks, hidden " + std::to_string(m.hidden) +
               "; random numbers, seed " + std::to_string(report.seed),
-          "method       " + quant_words(setup.spec.quant),
+          "method       " + method_words(setup.spec.quant),
           "calibration  " + std::to_string(report.sequences) + " x " +
               std::to_string(report.length) + " random hidden states",
           machine_line(setup.ranks, report.threads, report.device),

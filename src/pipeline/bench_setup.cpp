@@ -23,10 +23,10 @@ void check(const comm::Communicator& ranks, const RunSpec& spec, const BenchOpti
   between("--blocks", options.blocks, model.blocks);
   between("--length", options.length, model.max_positions);
   between("--sequences", spec.calibration.sequences, 1 << 20);
-  const auto folder = std::filesystem::absolute(options.json).parent_path();
+  // Not after an hour of work.
+  const auto folder = "." / std::filesystem::path(options.json).parent_path();
   if (!options.json.empty() && ::access(folder.c_str(), W_OK) != 0)
-    throw FileSystemError("bench: --json " + options.json + ": " + folder.string() +
-                          " is no folder that can be written to");
+    throw FileSystemError("bench: --json " + options.json + ": its folder cannot be written to");
   if (options.scaling && ranks.size() > 1)
     throw UserError("bench: --scaling predicts from one rank; start it without mpirun");
   if (options.scaling && options.blocks < 2)

@@ -4,9 +4,9 @@
 
 #include <vector>
 
+#include "pipeline/bench.hpp"
 #include "pipeline/bench_work.hpp"
 #include "pipeline/product_peak.hpp"
-#include "pipeline/bench.hpp"
 
 namespace constrictor::pipeline {
 
@@ -17,8 +17,8 @@ struct BenchSetup {
   const BenchOptions& options;
   ModelSpec model;
   Products products;
-  ProductPeak peak;  // of all ranks
-  calib::Shard shard;
+  ProductPeak peak{};  // of all ranks
+  calib::Shard shard{};
 
   double products_peak() const {
     return products == Products::bfloat16 ? peak.bfloat16 : peak.float32;
