@@ -30,6 +30,9 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
+  /// Takes the device for another thread of this process that is going to use it.
+  void make_current() const;
+
   int number() const;
   const std::string& name() const;  // "NVIDIA H100 80GB HBM3"
 
