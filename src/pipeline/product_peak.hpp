@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include "core/matrix.hpp"
 #include "device/device.hpp"
 
 namespace constrictor::pipeline {
@@ -12,10 +11,11 @@ struct ProductPeak {
   double bfloat16 = 0;
 };
 
-/// The best of several products: 2048 x 2048 on all threads of a rank, 8192 x 8192 on a device.
+/// The best of several products: 2048 x 2048 on all threads of a rank, up to 8192 x 8192 on a
+/// device.
 ProductPeak measured_peak(const device::Device& device);
 
 /// product_peak_gpu.cpp or product_peak_none.cpp. Takes the device by itself, and gives it back.
-ProductPeak measured_device_peak(const device::Device& device, Index size = 8192);
+ProductPeak measured_device_peak(const device::Device& device);
 
 }  // namespace constrictor::pipeline

@@ -7,6 +7,7 @@
 namespace constrictor::pipeline {
 namespace {
 
+/// Of one size, the best of some products.
 template <class In, class Out>
 double rate(const device::Context& gpu, Index size) {
   const char* what = "a product for comparison";
@@ -29,11 +30,22 @@ double rate(const device::Context& gpu, Index size) {
   });
 }
 
+/// Of a size that fills the device: a product that takes a millisecond.
+template <class In, class Out>
+double rate_of_large_products(const device::Context& gpu) {
+  for (Index size = 512;; size *= 2) {
+    const double found = rate<In, Out>(gpu, size);
+    const auto n = static_cast<double>(size);
+    if (size == 8192 || 2 * n * n * n / found > 1e-3) return found;
+  }
+}
+
 }  // namespace
 
-ProductPeak measured_device_peak(const device::Device& device, Index size) {
+ProductPeak measured_device_peak(const device::Device& device) {
   const device::Context gpu(device.number);
-  return {rate<float, float>(gpu, size), rate<bfloat16, bfloat16>(gpu, size)};
+  return {rate_of_large_products<float, float>(gpu),
+          rate_of_large_products<bfloat16, bfloat16>(gpu)};
 }
 
 }  // namespace constrictor::pipeline

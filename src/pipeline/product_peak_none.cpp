@@ -5,7 +5,7 @@
 
 namespace constrictor::pipeline {
 
-ProductPeak measured_device_peak(const device::Device&, Index) {
+ProductPeak measured_device_peak(const device::Device&) {
   throw Bug("products of a device in a build without CUDA");
 }
 

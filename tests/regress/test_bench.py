@@ -68,6 +68,7 @@ def test_ranks_and_methods(tmp_path):
     assert file["ranks"] == 2 and "method: gptq" in file["deck"] and file["reduction"] == "fast"
     phases = {phase["name"]: phase for phase in file["blocks"][1]["phases"]}
     assert phases["reduce"]["bytes"] > 0 and "scaling" not in file
+    assert_refused(run(*SMALL, "--scaling", ranks=2), 2, "--scaling", "one rank")
 
 
 def test_one_block_is_no_model(tmp_path):
