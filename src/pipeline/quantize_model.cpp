@@ -227,6 +227,8 @@ void quantize_model(const comm::Communicator& ranks, const RunSpec& spec,
   if (!options.force) require_memory(ranks, prediction);
   const auto backend =
       make_backend(ranks, options.device, {job.model(), job.products, job.spec.run.reduction});
+  if (const auto room = backend->device_room(); room && prediction.device && !options.force)
+    comm::agree(ranks, [&] { require_device_memory(*prediction.device, room->free, room->name); });
   RunRecord record(
       ranks, job, {options.device.description, thread_count(), backend->product_library()}, screen);
   SecondsByPhase seconds;
