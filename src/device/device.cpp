@@ -23,7 +23,7 @@ std::string cpu_description() {
 }
 
 Device choose_device(const std::string& wanted, int node_local_rank) {
-  if (wanted == "cpu") return {"cpu", cpu_description()};
+  if (wanted == "cpu") return {"cpu", cpu_description(), 0};
   if (wanted == "cuda") return choose_cuda_device(node_local_rank);
   throw UserError("run.device: '" + wanted + "' is no device; allowed: cpu, cuda");
 }

@@ -8,6 +8,7 @@ namespace constrictor::device {
 struct Device {
   std::string name;         // "cpu" or "cuda", as in the deck
   std::string description;  // for people and for the record: "AMD EPYC 9654, 96 cores"
+  int number = 0;           // of a cuda device, as CUDA counts what is visible
 };
 
 /// The device that the deck wants, for the rank that is number `node_local_rank` on its node.
@@ -24,7 +25,9 @@ std::string cuda_description();
 /// The processor's own name for itself and how many cores this process may use.
 std::string cpu_description();
 
-/// device_cuda.cpp or device_none.cpp; CMake picks one, so that callers need no #ifdef.
+/// device_cuda.cpp or device_none.cpp; CMake picks one, so that callers need no #ifdef. Rank k of a
+/// node drives device k of those visible. Where one is visible, every rank is taken to have been
+/// bound to a device of its own (slurm/bind_gpu.sh); comm::DeviceCommunicator finds out if not.
 Device choose_cuda_device(int node_local_rank);
 
 }  // namespace constrictor::device

@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include "core/error.hpp"
+#include "core/memory.hpp"
 #include "device/device.hpp"
 
 namespace constrictor::device {
@@ -55,15 +56,25 @@ Device choose_cuda_device(int node_local_rank) {
   if (counted == cudaErrorNoDevice || (counted == cudaSuccess && devices == 0))
     throw UserError(key + "no device is visible (nvidia-smi, CUDA_VISIBLE_DEVICES)" + cpu_hint);
   if (counted != cudaSuccess) throw UserError(key + cudaGetErrorString(counted) + cpu_hint);
-  if (node_local_rank >= devices)
+  if (devices > 1 && node_local_rank >= devices)
     throw UserError(key + "more ranks than devices on this node: " + std::to_string(devices) +
                     " visible, and one rank drives one device" + cpu_hint);
 
+  const int number = devices == 1 ? 0 : node_local_rank;
   cudaDeviceProp properties{};
-  const cudaError_t read = cudaGetDeviceProperties(&properties, node_local_rank);
+  const cudaError_t read = cudaGetDeviceProperties(&properties, number);
   if (read != cudaSuccess) throw UserError(key + cudaGetErrorString(read) + cpu_hint);
-  throw UserError(key + "found " + properties.name + " (device " + std::to_string(node_local_rank) +
-                  "), but this version has no GPU kernels yet" + cpu_hint);
+  const std::string capability =
+      std::to_string(properties.major) + "." + std::to_string(properties.minor);
+  if (properties.major < 8)
+    throw UserError(key + properties.name + " is too old: it has compute capability " + capability +
+                    ", and products in bfloat16 need 8.0 (Ampere) or newer" + cpu_hint);
+  return {"cuda",
+          std::string(properties.name) + ", " +
+              bytes_text(static_cast<double>(properties.totalGlobalMem)) + ", compute capability " +
+              capability + ", CUDA " + version_text(found.runtime) + ", driver " +
+              version_text(found.driver),
+          number};
 }
 
 }  // namespace constrictor::device
