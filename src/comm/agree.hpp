@@ -17,6 +17,11 @@ struct Agreed {
   virtual ~Agreed() = default;
 };
 
+/// Another rank has died or cannot be reached: there is nobody to agree with, main() ends the job.
+struct LostRank : LibraryError {
+  using LibraryError::LibraryError;
+};
+
 /// What became of the work on one rank.
 class Outcome {
  public:
@@ -37,7 +42,8 @@ class Outcome {
   std::string words_;
 };
 
-/// Collective. Runs work() on every rank; all ranks return or all ranks throw (see Outcome::agree).
+/// Collective. Runs work() on every rank; all ranks return or all ranks throw (see Outcome::agree);
+/// only LostRank leaves at once and without the others.
 /// `work` may hold collectives only if every rank that gets there cannot fail before the others.
 template <class Work>
 auto agree(const Communicator& ranks, Work&& work) {
@@ -45,6 +51,8 @@ auto agree(const Communicator& ranks, Work&& work) {
   if constexpr (std::is_void_v<std::invoke_result_t<Work>>) {
     try {
       work();
+    } catch (const LostRank&) {
+      throw;
     } catch (...) {
       outcome = Outcome::of_current_exception();
     }
@@ -53,6 +61,8 @@ auto agree(const Communicator& ranks, Work&& work) {
     std::optional<std::invoke_result_t<Work>> result;
     try {
       result.emplace(work());
+    } catch (const LostRank&) {
+      throw;
     } catch (...) {
       outcome = Outcome::of_current_exception();
     }

@@ -12,23 +12,25 @@ namespace constrictor::comm {
 
 class DeviceCommunicator {
  public:
-  /// Collective. With one rank no NCCL is touched. LibraryError when versions differ between ranks
-  /// or two ranks share a device. `ranks` and `gpu` must outlive it.
+  /// Collective. With one rank no NCCL is touched. UserError, agreed upon, when NCCL's versions
+  /// differ between ranks or two ranks share a device. `ranks` and `gpu` must outlive it.
   DeviceCommunicator(const Communicator& ranks, const device::Context& gpu);
   ~DeviceCommunicator();
   DeviceCommunicator(const DeviceCommunicator&) = delete;
   DeviceCommunicator& operator=(const DeviceCommunicator&) = delete;
 
-  /// Sums in place over ranks (in NCCL's order), one group of calls; views without gaps between rows.
+  /// Sums in place over ranks (in NCCL's order), one group of calls; views without gaps between
+  /// rows.
   void sum(std::span<const DeviceView<float>> values, const device::Stream& stream) const;
   /// `root`'s values everywhere, one group of calls; shapes must agree.
   void broadcast(std::span<const DeviceView<float>> values, int root,
                  const device::Stream& stream) const;
   /// Waits for the stream as stream.synchronize() does, but notices when another rank has died or
-  /// NCCL reports an error: LibraryError within 30 s instead of waiting for ever.
+  /// NCCL reports an error: LostRank (a LibraryError) within 30 s instead of waiting for ever;
+  /// after five minutes without a sign of either, too. Failures of kernels as in synchronize().
   void finish(const device::Stream& stream) const;
 
-  /// "NCCL 2.28.3", for the record.
+  /// "NCCL 2.28.3", or "none (one rank)", for the record.
   std::string library() const;
 
  private:
