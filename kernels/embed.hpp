@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "core/matrix.hpp"
+#include "device/stream.hpp"
 
 namespace constrictor::kernels {
 
@@ -17,5 +18,11 @@ void embed(View<const float> E, View<const std::int32_t> ids, View<float> X);
 ///
 ///   P  [positions x width]   at least length + offset rows
 void add_positions(View<const float> P, Index offset, Index length, View<float> X);
+
+/// On a device, where nobody looks whether an id is in the vocabulary.
+void embed(const device::Stream& stream, DeviceView<const float> E,
+           DeviceView<const std::int32_t> ids, DeviceView<float> X);
+void add_positions(const device::Stream& stream, DeviceView<const float> P, Index offset,
+                   Index length, DeviceView<float> X);
 
 }  // namespace constrictor::kernels

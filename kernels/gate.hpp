@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "core/matrix.hpp"
+#include "device/stream.hpp"
 
 namespace constrictor::kernels {
 
@@ -8,5 +9,10 @@ namespace constrictor::kernels {
 ///
 ///   G, U  [rows x width]   the gate's and the up layer's output
 void gate(View<const float> G, View<float> U);
+
+/// Y <- silu(G) ⊙ U, rounded to E = float or bfloat16.
+template <class E>
+void gate(const device::Stream& stream, DeviceView<const float> G, DeviceView<const float> U,
+          DeviceView<E> Y);
 
 }  // namespace constrictor::kernels

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "core/matrix.hpp"
+#include "device/stream.hpp"
 
 namespace constrictor::kernels {
 
@@ -21,5 +22,15 @@ void rms_norm(View<const float> X, std::span<const float> w, double eps, View<fl
 ///   w, b  [width]
 void layer_norm(View<const float> X, std::span<const float> w, std::span<const float> b, double eps,
                 View<float> Y);
+
+/// On a device, written as E = float or bfloat16: the factor of the next product in one pass.
+///   w, b  [1 x width]
+///   Y     may be X itself when E is float
+template <class E>
+void rms_norm(const device::Stream& stream, DeviceView<const float> X, DeviceView<const float> w,
+              double eps, DeviceView<E> Y);
+template <class E>
+void layer_norm(const device::Stream& stream, DeviceView<const float> X, DeviceView<const float> w,
+                DeviceView<const float> b, double eps, DeviceView<E> Y);
 
 }  // namespace constrictor::kernels

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/matrix.hpp"
+#include "device/stream.hpp"
 
 namespace constrictor::kernels {
 
@@ -43,5 +44,17 @@ RopeTable rope_table(std::span<const float> frequencies, Index positions);
 ///   X      [tokens x heads * head_dim]
 ///   table  `length` positions; token t stands at position t mod length
 void rope(View<float> X, const RopeTable& table);
+
+/// The table on a device; computed there in the same precision.
+struct DeviceRopeTable {
+  DeviceView<const float> cos, sin;  // [positions x head_dim / 2]
+};
+void rope_table(const device::Stream& stream, DeviceView<const float> frequencies,
+                DeviceView<float> cos, DeviceView<float> sin);
+
+/// Y <- X rotated, rounded to E = float or bfloat16 at the end.
+template <class E>
+void rope(const device::Stream& stream, DeviceView<const float> X, const DeviceRopeTable& table,
+          DeviceView<E> Y);
 
 }  // namespace constrictor::kernels

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "core/matrix.hpp"
+#include "device/stream.hpp"
 
 namespace constrictor::kernels {
 
@@ -10,5 +11,19 @@ namespace constrictor::kernels {
 ///
 ///   S  [queries x keys]   in: scaled scores (anything above the diagonal), out: probabilities
 void softmax_causal(View<float> S, Index first_position = 0);
+
+/// The same rows of several sequences.
+template <class E>
+struct SequenceRows {
+  DeviceView<E> first;  // [queries x keys] of the first sequence
+  Index stride;         // elements from one sequence to the next
+};
+
+/// On a device, of many sequences at once, rounded to E = float or bfloat16.
+///   S  [sequences * queries x keys]   scaled scores
+///   A  [queries x keys or more]       out for each sequence: probabilities, zeros behind them
+template <class E>
+void softmax_causal(const device::Stream& stream, DeviceView<const float> S, Index first_position,
+                    SequenceRows<E> A);
 
 }  // namespace constrictor::kernels

@@ -5,6 +5,11 @@
 
 namespace constrictor::eval {
 
+/// Windows whose logits are formed together: about 2048 tokens. Windows that come in whole groups
+/// of as many (a last, smaller group apart) get the same bits in however many calls they are
+/// scored.
+Index windows_scored_together(Index length);
+
 /// eval::score_windows on the device. Logits exist for some tokens and a piece of the vocabulary at
 /// a time; log sums, divergence and the largest logit are carried along from piece to piece.
 ///   head         [vocabulary x width]

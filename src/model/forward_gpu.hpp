@@ -8,8 +8,10 @@
 
 namespace constrictor::model {
 
-/// A block's weights on the device, queued on copies(); join with main().wait_for(copies()).
-/// `block` must outlive the transfer. bfloat16 takes Layer::weight_bf16, float Layer::weight.
+/// A block's weights on the device, queued on copies() behind what main() holds so far (whose
+/// memory they may take over); join with main().wait_for(copies()). Queue the next block before the
+/// work on this one, and its transfer runs beside that work. `block` must outlive the transfer.
+/// bfloat16 takes Layer::weight_bf16, float Layer::weight.
 template <class E>
 DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block);
 

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/rows.cuh"
+#include "kernels/softmax_causal.hpp"
+
+namespace constrictor::kernels {
+namespace {
+
+/// The block's row is read three times, the second and third time from the cache: largest score,
+/// sum of exponentials, probabilities.
+template <class E, int width>
+__global__ void softmax_causal_rows(DeviceView<const float> S, Index queries, Index first_position,
+                                    SequenceRows<E> A) {
+  const Index sequence = blockIdx.x / queries, query = blockIdx.x % queries;
+  const Index sees = first_position + query + 1;
+  const Index seen = sees < S.cols ? sees : S.cols;
+  const float* s = S.row(blockIdx.x);
+  E* a = A.first.row(query) + sequence * A.stride;
+
+  float largest = -INFINITY;
+  for (Index c = first_column<width>(); c < seen; c += column_step<width>()) {
+    const auto score = load<width>(s + c);
+    for (int i = 0; i < width; ++i)
+      if (c + i < seen && score.values[i] > largest) largest = score.values[i];
+  }
+  largest = block_max(largest);
+
+  float sum = 0;
+  for (Index c = first_column<width>(); c < seen; c += column_step<width>()) {
+    const auto score = load<width>(s + c);
+    for (int i = 0; i < width; ++i)
+      if (c + i < seen) sum += expf(score.values[i] - largest);
+  }
+  const float scale = 1.0f / block_sum(sum);
+
+  for (Index c = first_column<width>(); c < A.first.cols; c += column_step<width>()) {
+    Pack<float, width> probability{};
+    if (c < seen) {
+      const auto score = load<width>(s + c);
+      for (int i = 0; i < width; ++i)
+        if (c + i < seen) probability.values[i] = expf(score.values[i] - largest) * scale;
+    }
+    store<width>(probability, a + c);
+  }
+}
+
+}  // namespace
+
+template <class E>
+void softmax_causal(const device::Stream& stream, DeviceView<const float> S, Index first_position,
+                    SequenceRows<E> A) {
+  const Index queries = A.first.rows;
+  if (S.rows == 0 || A.first.size() == 0) return;
+  CONSTRICTOR_REQUIRE(first_position >= 0 && S.cols > 0 && A.first.cols >= S.cols, first_position,
+                      S.cols, A.first.cols);
+  CONSTRICTOR_REQUIRE(S.rows % queries == 0, S.rows, queries);
+  const bool fours = in_fours(S, A.first) && A.stride % 4 == 0;
+  launch_rows("softmax_causal", fours, softmax_causal_rows<E, 4>, softmax_causal_rows<E, 1>, S.rows,
+              A.first.cols, stream, S, queries, first_position, A);
+}
+
+template void softmax_causal(const device::Stream&, DeviceView<const float>, Index,
+                             SequenceRows<float>);
+template void softmax_causal(const device::Stream&, DeviceView<const float>, Index,
+                             SequenceRows<bfloat16>);
+
+}  // namespace constrictor::kernels

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Inside of model/*_gpu.cpp: the families, and what their block functions share.
+#include "model/forward_gpu.hpp"
+
+namespace constrictor::model {
+
+/// The arguments of `forward`, all but the hidden states.
+template <class E>
+struct DeviceStep {
+  const device::Context& gpu;
+  const ModelSpec& spec;
+  const DeviceBlock<E>& block;
+  Index length;
+  Keep keep;
+
+  /// Frees a matrix that the caller did not ask to keep.
+  void done_with(device::DeviceMatrix<E>& matrix) const {
+    if (keep == Keep::output_only) matrix = {};
+  }
+};
+
+template <class E>
+DeviceTrace<E> llama_block(const DeviceStep<E>& step, DeviceView<const float> hidden);
+template <class E>
+DeviceTrace<E> opt_block(const DeviceStep<E>& step, DeviceView<const float> hidden);
+
+}  // namespace constrictor::model

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/forward_gpu.hpp"
+
+#include "model/blocks_gpu.hpp"
+
+namespace constrictor::model {
+namespace {
+
+using device::DeviceMatrix;
+
+/// [1 x size], or empty
+DeviceMatrix<float> row_for(const device::Context& gpu, const std::vector<float>& values) {
+  if (values.empty()) return {};
+  return {gpu, 1, static_cast<Index>(values.size()), "a bias or the weight of a norm"};
+}
+void upload_row(const std::vector<float>& from, DeviceMatrix<float>& to,
+                const device::Stream& stream) {
+  const auto size = static_cast<Index>(from.size());
+  if (size > 0) device::upload<float>({from.data(), 1, size, size}, to.view(), stream);
+}
+void upload_norm(const Norm& from, DeviceNorm& to, const device::Stream& stream) {
+  upload_row(from.weight, to.weight, stream);
+  upload_row(from.bias, to.bias, stream);
+}
+
+template <class E>
+const Matrix<E>& stored_weight(const Layer& layer) {
+  if constexpr (std::is_same_v<E, float>) {
+    return layer.weight;
+  } else {
+    CONSTRICTOR_REQUIRE(layer.weight_bf16.rows() == layer.weight.rows() &&
+                            layer.weight_bf16.cols() == layer.weight.cols(),
+                        layer.name, layer.weight_bf16.rows(), layer.weight_bf16.cols());
+    return layer.weight_bf16;
+  }
+}
+
+}  // namespace
+
+template <class E>
+DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block) {
+  DeviceBlock<E> result;
+  result.index = block.index;
+  for (const Layer& layer : block.layers)
+    result.layers.push_back(
+        {layer.role, DeviceMatrix<E>(gpu, layer.weight.rows(), layer.weight.cols(), "weights"),
+         row_for(gpu, layer.bias)});
+  const auto norm_for = [&](const Norm& norm) {
+    return DeviceNorm{row_for(gpu, norm.weight), row_for(gpu, norm.bias)};
+  };
+  result.attention_norm = norm_for(block.attention_norm);
+  result.mlp_norm = norm_for(block.mlp_norm);
+
+  // The memory is this block's once main() has come to here.
+  const device::Stream& stream = gpu.copies();
+  stream.wait_for(gpu.main());
+  for (std::size_t i = 0; i < block.layers.size(); ++i) {
+    device::upload(stored_weight<E>(block.layers[i]).view(), result.layers[i].weight.view(),
+                   stream);
+    upload_row(block.layers[i].bias, result.layers[i].bias, stream);
+  }
+  upload_norm(block.attention_norm, result.attention_norm, stream);
+  upload_norm(block.mlp_norm, result.mlp_norm, stream);
+  return result;
+}
+
+template <class E>
+DeviceTrace<E> forward(const device::Context& gpu, const ModelSpec& spec,
+                       const DeviceBlock<E>& block, DeviceView<const float> hidden, Index length,
+                       Keep keep) {
+  CONSTRICTOR_REQUIRE(hidden.cols == spec.hidden, hidden.cols, spec.hidden);
+  CONSTRICTOR_REQUIRE(length > 0 && hidden.rows % length == 0, hidden.rows, length);
+  const DeviceStep<E> step{gpu, spec, block, length, keep};
+  switch (spec.family) {
+    case Family::llama:
+      return llama_block(step, hidden);
+    case Family::opt:
+      return opt_block(step, hidden);
+  }
+  throw Bug("model family without a forward pass");
+}
+
+#define CONSTRICTOR_INSTANTIATE(E)                                                                 \
+  template DeviceBlock<E> uploaded(const device::Context&, const Block&);                          \
+  template DeviceTrace<E> forward(const device::Context&, const ModelSpec&, const DeviceBlock<E>&, \
+                                  DeviceView<const float>, Index, Keep);
+CONSTRICTOR_INSTANTIATE(float)
+CONSTRICTOR_INSTANTIATE(bfloat16)
+#undef CONSTRICTOR_INSTANTIATE
+
+}  // namespace constrictor::model
