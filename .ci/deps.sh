@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 needed=(build-essential cmake ninja-build libopenmpi-dev openmpi-bin libopenblas-openmp-dev liblapacke-dev libhdf5-dev
-        libyaml-cpp-dev libboost-program-options-dev libgtest-dev nlohmann-json3-dev libssl-dev libfmt-dev pkg-config
+        libyaml-cpp-dev libboost-program-options-dev libboost-context-dev libgtest-dev nlohmann-json3-dev libssl-dev libfmt-dev pkg-config
         python3-venv)
 optional=(ccache libdnnl-dev clang libclang-rt-dev)  # quicker rebuilds, faster products, the fuzz test (the last two)
 

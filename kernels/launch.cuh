@@ -28,22 +28,25 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
   if (shape.blocks.x == 0 || shape.blocks.y == 0 || shape.blocks.z == 0) return;
   constexpr std::size_t without_asking = 48 << 10;
   if (shape.shared_bytes > without_asking)
-    device::launch_check(
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                             cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(shape.shared_bytes)),
-        name, stream.name());
+    device::launch_check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                              cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                              static_cast<int>(shape.shared_bytes)),
+                         name, stream.name());
   cudaLaunchConfig_t configuration{};
   configuration.gridDim = shape.blocks;
   configuration.blockDim = shape.threads;
   configuration.dynamicSmemBytes = shape.shared_bytes;
   configuration.stream = stream.raw();
+#ifdef CONSTRICTOR_EMULATED_CUDA
+  emulated_kernel_name(name);
+#endif
   device::launch_check(
       cudaLaunchKernelEx(&configuration, kernel, Parameters(std::forward<Arguments>(arguments))...),
       name, stream.name());
 }
 
-/// Blocks for `count` pieces of work, `each` a block; kernels stride over the grid when it is capped.
+/// Blocks for `count` pieces of work, `each` a block; kernels stride over the grid when it is
+/// capped.
 inline dim3 grid_of(Index count, Index each, Index most = 1 << 16) {
   const Index blocks = (count + each - 1) / each;
   return dim3(static_cast<unsigned>(blocks < most ? blocks : most));

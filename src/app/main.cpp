@@ -60,12 +60,12 @@ void run_on_ranks(const comm::Communicator& ranks, const Words& words) {
     const pipeline::QuantizeOptions options{.dry_run = line.dry_run,
                                             .force = line.force,
                                             .from_statistics = line.from_statistics,
-                                            .device = device.description,
+                                            .device = device,
                                             .threads = threads};
     pipeline::quantize_model(ranks, spec, options, screen);
   } else {
     const pipeline::EvaluateOptions options{
-        .run_dir = line.run_dir, .device = device.description, .threads = threads};
+        .run_dir = line.run_dir, .device = device, .threads = threads};
     pipeline::evaluate_model(ranks, spec, options, screen);
   }
 }

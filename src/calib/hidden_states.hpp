@@ -14,6 +14,9 @@ struct HiddenStates {
   HiddenStates(const Shard& shard, Matrix<float> embedded)
       : full(std::move(embedded)), quant(full), shard_(shard) {}
 
+  const Shard& shard() const { return shard_; }
+
+  /// A chunk's part of `full` or `quant`.
   View<float> rows(Matrix<float>& states, const Chunk& chunk) const {
     return states.view().rows_from((chunk.first_sequence - shard_.first_sequence) * shard_.length,
                                    chunk.sequences * shard_.length);

@@ -13,7 +13,8 @@ Index first_of_lane(Index sequences, Index lanes, Index lane) {
 
 }  // namespace
 
-Shard shard_of(Index sequences, Index length, Index lanes, int ranks, int rank) {
+Shard shard_of(Index sequences, Index length, Index lanes, int ranks, int rank,
+               Index most_chunk_tokens) {
   CONSTRICTOR_REQUIRE(sequences > 0 && length > 0 && lanes > 0, sequences, length, lanes);
   Shard shard;
   shard.sequences = sequences;
@@ -22,7 +23,7 @@ Shard shard_of(Index sequences, Index length, Index lanes, int ranks, int rank) 
   shard.mine = comm::lanes_of_rank(lanes, ranks, rank);
   shard.first_sequence = first_of_lane(sequences, lanes, shard.mine.first);
   shard.last_sequence = first_of_lane(sequences, lanes, shard.mine.last);
-  shard.chunk_sequences = std::max<Index>(1, chunk_tokens / length);
+  shard.chunk_sequences = std::max<Index>(1, most_chunk_tokens / length);
   return shard;
 }
 

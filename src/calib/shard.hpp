@@ -28,10 +28,13 @@ struct Shard {
   Index my_sequences() const { return last_sequence - first_sequence; }
 };
 
-/// Tokens that a chunk holds at most, unless a single sequence is longer.
+/// Tokens that a chunk holds at most, unless a single sequence is longer: on the host, where a
+/// chunk should stay near the caches, and on a device, which wants large products.
 inline constexpr Index chunk_tokens = 2048;
+inline constexpr Index device_chunk_tokens = 16384;
 
-Shard shard_of(Index sequences, Index length, Index lanes, int ranks, int rank);
+Shard shard_of(Index sequences, Index length, Index lanes, int ranks, int rank,
+               Index most_chunk_tokens = chunk_tokens);
 
 /// The chunks of one lane; none when there are fewer sequences than lanes and this one got none.
 std::vector<Chunk> chunks_of_lane(const Shard& shard, Index lane);

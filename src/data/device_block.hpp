@@ -60,9 +60,8 @@ struct DeviceSums {
       return device::DeviceMatrix<float>(gpu, n, n, what);
     };
     const auto place = [&](Index in, const char* what) {
-      return DeviceInputSums{
-          square(in, what),
-          shape.drift ? square(in, what) : device::DeviceMatrix<float>()};
+      return DeviceInputSums{square(in, what),
+                             shape.drift ? square(in, what) : device::DeviceMatrix<float>()};
     };
     attention_input = place(shape.hidden, "sums of the attention input");
     output_input = place(shape.attention_width, "sums of the attention output");

@@ -30,12 +30,15 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
+  /// Takes the device for another thread of this process that is going to use it.
+  void make_current() const;
+
   int number() const;
   const std::string& name() const;  // "NVIDIA H100 80GB HBM3"
 
-  const Stream& main() const;   // where functions queue their work unless told otherwise
-  const Stream& side() const;   // products that may overlap with kernels on main
-  const Stream& copies() const; // transfers between host and device
+  const Stream& main() const;    // where functions queue their work unless told otherwise
+  const Stream& side() const;    // products that may overlap with kernels on main
+  const Stream& copies() const;  // transfers between host and device
 
   /// Library handles bound to a stream (main or side).
   cublasContext* blas(const Stream& stream) const;

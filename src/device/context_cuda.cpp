@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
 
 #include "core/memory.hpp"
 #include "core/timer.hpp"
@@ -122,12 +123,14 @@ struct Context::State {
   Blas main_blas, side_blas;
   Handle<BlasLtApi> blas_lt;
   Handle<SolverApi> solver;
+  std::mutex counters;  // the reader of blocks allocates, too
   std::int64_t live = 0, peak = 0;
 };
 
 Context::Context(int number) : state_(std::make_unique<State>(number)) {}
 Context::~Context() = default;
 
+void Context::make_current() const { taken(state_->number); }
 int Context::number() const { return state_->number; }
 const std::string& Context::name() const { return state_->name; }
 const Stream& Context::main() const { return state_->main; }
@@ -167,6 +170,7 @@ void* Context::allocate(std::size_t bytes, const char* what) const {
                       "quant.value_hessian: input take less");
   }
   cuda_check(code, "cudaMallocAsync");
+  const std::lock_guard lock(state.counters);
   state.live += static_cast<std::int64_t>(bytes);
   state.peak = std::max(state.peak, state.live);
   return pointer;
@@ -176,17 +180,22 @@ void Context::release(void* pointer, std::size_t bytes) const noexcept {
   if (pointer == nullptr) return;
   // A broken device fails here too; the call that broke it has said so.
   cudaFreeAsync(pointer, state_->main.raw());
+  const std::lock_guard lock(state_->counters);
   state_->live -= static_cast<std::int64_t>(bytes);
 }
 
 MemoryUse Context::memory() const {
   std::size_t free = 0, total = 0;
   CONSTRICTOR_CUDA(cudaMemGetInfo(&free, &total));
+  const std::lock_guard lock(state_->counters);
   return {state_->live, state_->peak, static_cast<std::int64_t>(total),
           static_cast<std::int64_t>(free)};
 }
 
-void Context::reset_peak() const { state_->peak = state_->live; }
+void Context::reset_peak() const {
+  const std::lock_guard lock(state_->counters);
+  state_->peak = state_->live;
+}
 
 ProfilerRange::ProfilerRange(const char* name) { nvtxRangePushA(name); }
 ProfilerRange::~ProfilerRange() { nvtxRangePop(); }

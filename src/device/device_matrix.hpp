@@ -74,8 +74,11 @@ Copy2D copy_of(From from, To to) {
                       to.cols);
   constexpr std::size_t size = sizeof(*from.data);
   static_assert(sizeof(*to.data) == size);
-  return {from.data, to.data, static_cast<std::size_t>(from.stride) * size,
-          static_cast<std::size_t>(to.stride) * size, static_cast<std::size_t>(from.cols) * size,
+  return {from.data,
+          to.data,
+          static_cast<std::size_t>(from.stride) * size,
+          static_cast<std::size_t>(to.stride) * size,
+          static_cast<std::size_t>(from.cols) * size,
           static_cast<std::size_t>(from.rows)};
 }
 }  // namespace detail
@@ -111,8 +114,10 @@ DeviceMatrix<T> uploaded(const Context& gpu, View<const T> from, const char* wha
 }
 template <class T>
 DeviceMatrix<T> uploaded(const Context& gpu, const std::vector<T>& from, const char* what) {
-  return uploaded<T>(gpu, View<const T>(from.data(), 1, static_cast<Index>(from.size()),
-                                        static_cast<Index>(from.size())), what);
+  return uploaded<T>(gpu,
+                     View<const T>(from.data(), 1, static_cast<Index>(from.size()),
+                                   static_cast<Index>(from.size())),
+                     what);
 }
 /// A copy on the host; waits for the main stream.
 template <class T>

@@ -23,17 +23,27 @@ cudaEvent_t new_event() {
 }  // namespace
 
 void Stream::Api::destroy(Raw stream) noexcept { cudaStreamDestroy(stream); }
-void Stream::EventApi::destroy(Raw event) noexcept { cudaEventDestroy(event); }
+void Event::Api::destroy(Raw event) noexcept { cudaEventDestroy(event); }
+
+Event::Event() : handle_(new_event()) {}
+void Event::record(const Stream& stream) {
+  CONSTRICTOR_CUDA(cudaEventRecord(handle_.get(), stream.raw()));
+}
+void Event::synchronize() const { CONSTRICTOR_CUDA(cudaEventSynchronize(handle_.get())); }
 
 Stream::Stream(std::string name)
-    : name_(std::move(name)), handle_(new_stream()), marker_(new_event()) {
+    : name_(std::move(name)), handle_(new_stream()), marker_(std::make_unique<Event>()) {
   nvtxNameCudaStreamA(handle_.get(), name_.c_str());
 }
+Stream::~Stream() = default;
 
 void Stream::wait_for(const Stream& other) const {
   if (&other == this) return;
-  CONSTRICTOR_CUDA(cudaEventRecord(marker_.get(), other.raw()));
-  CONSTRICTOR_CUDA(cudaStreamWaitEvent(raw(), marker_.get(), 0));
+  marker_->record(other);
+  wait_for(*marker_);
+}
+void Stream::wait_for(const Event& event) const {
+  CONSTRICTOR_CUDA(cudaStreamWaitEvent(raw(), event.raw(), 0));
 }
 
 void Stream::synchronize() const {

@@ -63,6 +63,8 @@ BlockRecord read(const H5File& file) {
   record.relative_output_error = file.attribute<double>("output_error_relative");
   record.output_cosine = file.attribute<double>("output_cosine");
   record.peak_memory_bytes = file.attribute<std::int64_t>("peak_memory_bytes");
+  if (file.has_attribute("peak_device_memory_bytes"))
+    record.peak_device_memory_bytes = file.attribute<std::int64_t>("peak_device_memory_bytes");
   record.seconds_by_phase =
       nlohmann::json::parse(file.attribute<std::string>("seconds_by_phase")).get<SecondsByPhase>();
   std::vector<std::pair<std::int64_t, std::string>> order;
@@ -88,6 +90,8 @@ void write_block(const std::filesystem::path& path, const BlockRecord& record) {
     file.set_attribute("output_cosine", record.output_cosine);
     file.set_attribute("seconds_by_phase", nlohmann::json(record.seconds_by_phase).dump());
     file.set_attribute("peak_memory_bytes", record.peak_memory_bytes);
+    if (record.peak_device_memory_bytes > 0)
+      file.set_attribute("peak_device_memory_bytes", record.peak_device_memory_bytes);
     for (std::size_t i = 0; i < record.layers.size(); ++i) {
       H5Group group = file.create_group(record.layers[i].name);
       write_layer(group, record.layers[i], static_cast<Index>(i));

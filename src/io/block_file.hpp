@@ -37,6 +37,7 @@ struct BlockRecord {
   double output_cosine = 0;
   SecondsByPhase seconds_by_phase;
   std::int64_t peak_memory_bytes = 0;
+  std::int64_t peak_device_memory_bytes = 0;  // 0 when no device took part
   std::map<std::string, LayerStatistics> statistics;    // by layer name, if asked for
   std::map<std::string, LayerActivations> activations;  // by layer name, if asked for
 };

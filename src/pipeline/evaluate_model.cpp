@@ -57,7 +57,7 @@ void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
   screen.header(
       {"model        " + subject.spec.model.path,
        "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir),
-       machine_line(ranks, options.threads, options.device)});
+       machine_line(ranks, options.threads, options.device.description)});
   QuantizedBlocks quantized;
   if (!options.run_dir.empty())
     quantized = [&](Index b) {
@@ -66,7 +66,9 @@ void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
           .layers;
     };
   SecondsByPhase seconds;
-  const auto scores = evaluate(ranks, subject.checkpoint, quantized, subject.sets,
+  const auto backend = make_backend(
+      ranks, options.device, {subject.checkpoint.spec(), products, subject.spec.run.reduction});
+  const auto scores = evaluate(ranks, subject.checkpoint, *backend, quantized, subject.sets,
                                {products, subject.spec.evaluation.kl}, seconds, screen);
   if (!options.run_dir.empty())
     comm::agree_on_root(ranks, [&] {

@@ -4,6 +4,7 @@
 
 #include "comm/communicator.hpp"
 #include "data/specs.hpp"
+#include "device/device.hpp"
 #include "pipeline/screen.hpp"
 
 namespace constrictor::pipeline {
@@ -11,7 +12,7 @@ namespace constrictor::pipeline {
 struct EvaluateOptions {
   std::string run_dir;  // a finished run: its quantized weights against the model; empty: the model
                         // as it is
-  std::string device;   // description, for header and record
+  device::Device device;
   std::string threads;  // description, for header and record
 };
 

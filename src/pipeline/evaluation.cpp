@@ -5,17 +5,12 @@
 #include <cstdio>
 
 #include "comm/agree.hpp"
-#include "core/stop_flag.hpp"
 #include "eval/scoring.hpp"
 #include "eval/summary.hpp"
-#include "model/ends.hpp"
-#include "model/forward.hpp"
 #include "pipeline/job.hpp"
 
 namespace constrictor::pipeline {
 namespace {
-
-constexpr Index chunk_tokens = 2048;
 
 /// My windows of one token file: whole chunks, contiguous over ranks.
 struct Share {
@@ -24,40 +19,30 @@ struct Share {
   Index first = 0, last = 0;
   Matrix<float> quant, full;  // residual streams, [windows * length x hidden]
 
-  Share(const Tokens& set, int ranks, int rank) : tokens(&set) {
+  Share(const Tokens& set, Index chunk_tokens, int ranks, int rank) : tokens(&set) {
     chunk = std::max<Index>(1, chunk_tokens / set.length());
     const Index chunks = (set.sequences() + chunk - 1) / chunk;
     first = std::min(set.sequences(), chunks * rank / ranks * chunk);
     last = std::min(set.sequences(), chunks * (rank + 1) / ranks * chunk);
   }
+  void advance(Backend& backend, const Block& block, Matrix<float>& states) const {
+    backend.advance(block, {states.view(), tokens->length(), chunk});
+  }
   View<const std::int32_t> ids() const { return tokens->ids.view().rows_from(first, last - first); }
 };
-
-void advance(const ModelSpec& model, const Block& block, const Share& share, Products products,
-             Matrix<float>& states) {
-  const Index length = share.tokens->length();
-  for (Index w = share.first; w < share.last; w += share.chunk) {
-    if (stop_requested())
-      throw Preempted(stop_signal() + ": stopped during evaluation; run the same command again");
-    const auto rows = states.view().rows_from((w - share.first) * length,
-                                              std::min(share.chunk, share.last - w) * length);
-    const auto trace =
-        model::forward(model, block, rows, length, products, model::Keep::output_only);
-    std::copy(trace.output.data(), trace.output.data() + trace.output.size(), rows.data);
-  }
-}
 
 }  // namespace
 
 std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoint& checkpoint,
-                             const QuantizedBlocks& quantized, const std::vector<Tokens>& sets,
-                             const EvaluationSettings& settings, SecondsByPhase& seconds,
-                             Screen& screen) {
+                             Backend& backend, const QuantizedBlocks& quantized,
+                             const std::vector<Tokens>& sets, const EvaluationSettings& settings,
+                             SecondsByPhase& seconds, Screen& screen) {
   const PhaseTimer timer(seconds, "evaluation");
   const ModelSpec& model = checkpoint.spec();
   const bool compare = settings.kl && quantized != nullptr;
   std::vector<Share> shares;
-  for (const Tokens& set : sets) shares.emplace_back(set, ranks.size(), ranks.rank());
+  for (const Tokens& set : sets)
+    shares.emplace_back(set, backend.chunk_tokens(), ranks.size(), ranks.rank());
   std::vector<Scores> all;
   if (sets.empty()) return all;
 
@@ -65,7 +50,7 @@ std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoi
   comm::agree(ranks, [&] {
     const ModelEnds ends = checkpoint.load_ends();
     for (Share& share : shares) {
-      share.quant = model::embed(model, ends, share.ids());
+      share.quant = backend.embed(ends, share.ids());
       if (compare) share.full = share.quant;
     }
     for (Index b = 0; b < model.blocks; ++b) {
@@ -74,18 +59,14 @@ std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoi
           static_cast<double>(b) / static_cast<double>(model.blocks));
       Block block = checkpoint.load_block(b, settings.products);
       if (compare)
-        for (Share& share : shares) advance(model, block, share, settings.products, share.full);
+        for (Share& share : shares) share.advance(backend, block, share.full);
       if (quantized) apply(quantized(b), settings.products, block);
-      for (Share& share : shares) advance(model, block, share, settings.products, share.quant);
+      for (Share& share : shares) share.advance(backend, block, share.quant);
     }
     screen.progress("evaluation, scores", 1);
-    const eval::OutputHead head(ends.head().view(), settings.products);
-    for (Share& share : shares) {
-      const auto quant = model::head_input(model, ends, share.quant.view());
-      const auto full =
-          compare ? model::head_input(model, ends, share.full.view()) : Matrix<float>();
-      mine.push_back(eval::score_windows(head, full.view(), quant.view(), share.ids()));
-    }
+    for (Share& share : shares)
+      mine.push_back(backend.score(ends, read_only(share.full.view()),
+                                   read_only(share.quant.view()), share.ids()));
   });
   for (std::size_t s = 0; s < sets.size(); ++s) {
     std::vector<eval::WindowScore> windows;

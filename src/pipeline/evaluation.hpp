@@ -9,6 +9,7 @@
 #include "data/scores.hpp"
 #include "data/tokens.hpp"
 #include "io/checkpoint.hpp"
+#include "pipeline/backend.hpp"
 #include "pipeline/screen.hpp"
 
 namespace constrictor::pipeline {
@@ -24,9 +25,9 @@ struct EvaluationSettings {
 /// Collective: scores on every token file, block by block so that each block is read once. Windows
 /// are cut into fixed chunks and those dealt out to ranks: no score depends on the number of ranks.
 std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoint& checkpoint,
-                             const QuantizedBlocks& quantized, const std::vector<Tokens>& sets,
-                             const EvaluationSettings& settings, SecondsByPhase& seconds,
-                             Screen& screen);
+                             Backend& backend, const QuantizedBlocks& quantized,
+                             const std::vector<Tokens>& sets, const EvaluationSettings& settings,
+                             SecondsByPhase& seconds, Screen& screen);
 
 /// The table's number: "15.66", "1.2e+04".
 std::string perplexity_text(double perplexity);

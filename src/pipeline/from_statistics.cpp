@@ -11,9 +11,9 @@
 #include "core/build_info.hpp"
 #include "io/run_folder.hpp"
 #include "io/sha256.hpp"
+#include "pipeline/backend.hpp"
 #include "pipeline/layer_inputs.hpp"
 #include "pipeline/report_lines.hpp"
-#include "pipeline/solve_block.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -138,7 +138,7 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
       spec.run.run_dir.empty() ? (fs::path(spec.run.out) / id).string() : spec.run.run_dir;
   screen.header({"statistics   of " + options.from_statistics + ", " +
                      std::to_string(source.blocks.size()) + " blocks; no model, no evaluation",
-                 machine_line(ranks, options.threads, options.device),
+                 machine_line(ranks, options.threads, options.device.description),
                  "run          " + folder_path + " (id " + id + ")"});
   if (options.dry_run) return screen.line(config::resolved_text(spec));
   comm::agree(ranks,
@@ -170,7 +170,8 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
     result.index = b;
     result.output_error = result.relative_output_error = result.output_cosine =
         std::nan("");  // not measured
-    result.layers = solve_block(ranks, inputs, result.seconds_by_phase);
+    const auto backend = make_backend(ranks, options.device, {stored.model});
+    result.layers = backend->solve(inputs, result.seconds_by_phase);
     comm::agree_on_root(ranks, [&] { folder->write_block(result); });
     screen.line(block_line(result, source.blocks.back() + 1, wall_seconds() - start, 0));
     for (const auto& layer : result.layers)

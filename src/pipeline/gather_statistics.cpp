@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "comm/agree.hpp"
-#include "core/stop_flag.hpp"
 #include "hessian/accumulate.hpp"
 #include "hessian/sum_over_ranks.hpp"
 #include "model/forward.hpp"
@@ -16,11 +15,6 @@ namespace {
 using calib::Chunk;
 using hessian::TravellingSums;
 
-void leave_when_asked() {
-  if (stop_requested())
-    throw Preempted(stop_signal() + ": stopped as asked; run the same command again to go on");
-}
-
 void require_finite(const Matrix<float>& m, const char* what, Index block, const Chunk& chunk,
                     Index length) {
   for (Index r = 0; r < m.rows(); ++r) {
@@ -29,10 +23,7 @@ void require_finite(const Matrix<float>& m, const char* what, Index block, const
 #pragma omp simd reduction(+ : sum)
     for (Index c = 0; c < m.cols(); ++c) sum += row[c] * 0.f;
     if (sum != 0.f || std::isnan(sum))
-      throw NumericalError("block " + std::to_string(block) + ": " + what +
-                           " holds NaN or Inf, first in calibration sequence " +
-                           std::to_string(chunk.first_sequence + r / length) +
-                           "; look at the model's weights, or use run.products: float32");
+      throw nonfinite(block, what, chunk.first_sequence + r / length);
   }
 }
 
@@ -44,65 +35,17 @@ void check_trace(const BlockTrace& trace, Index block, const Chunk& chunk, Index
   require_finite(trace.output, "the block's output", block, chunk, length);
 }
 
-/// `first_token`: of the chunk, below kept.tokens.
-void keep_inputs(const Block& block, const BlockTrace& quant, const BlockTrace& full,
-                 Index first_token, KeptInputs& kept) {
-  const auto input_of = [](const BlockTrace& t, Role role) -> const Matrix<float>& {
-    switch (role) {
-      case Role::output:
-        return t.output_input;
-      case Role::gate:
-      case Role::up:
-        return t.mlp_input;
-      case Role::down:
-        return t.down_input;
-      default:
-        return t.attention_input;
-    }
-  };
-  const auto append = [&](Matrix<float>& to, const Matrix<float>& from) {
-    const Index rows = std::min(from.rows(), kept.tokens - first_token);
-    auto longer = Matrix<float>::uninitialized(to.rows() + rows, from.cols());
-    std::copy(to.data(), to.data() + to.size(), longer.data());
-    std::copy(from.data(), from.row(rows), longer.row(to.rows()));
-    to = std::move(longer);
-  };
-  for (const Layer& layer : block.layers) {
-    auto& [q, f] = kept.inputs[layer.role];
-    append(q, input_of(quant, layer.role));
-    append(f, input_of(full, layer.role));
-  }
-}
-
-/// Collective: what the ranks kept, one below the other, on rank 0. Ranks hold their sequences in
-/// order.
-void collect_inputs(const comm::Communicator& ranks, const Block& block, KeptInputs& kept) {
-  for (const Layer& layer : block.layers) {
-    auto& [quant, full] = kept.inputs[layer.role];
-    for (Matrix<float>* part : {&quant, &full}) {
-      const Index cols = layer.weight.cols();
-      std::vector<float> rows;
-      for (const auto& bytes :
-           ranks.gather(comm::bytes_of(std::span<const float>(part->values())))) {
-        const auto values = comm::values_of<float>(bytes);
-        rows.insert(rows.end(), values.begin(), values.end());
-      }
-      *part = Matrix<float>::uninitialized(static_cast<Index>(rows.size()) / cols, cols);
-      std::copy(rows.begin(), rows.end(), part->data());
-    }
-  }
-}
-
 /// One chunk: forward on x~ and x, sums, x moves on.
-void gather_chunk(const ModelSpec& model, const Block& block, const calib::Shard& shard,
-                  const GatherSettings& settings, const Chunk& chunk, calib::HiddenStates& states,
-                  BlockSums& sums, KeptInputs* kept) {
+void gather_chunk(const ModelSpec& model, const Block& block, const GatherSettings& settings,
+                  const Chunk& chunk, calib::HiddenStates& states, BlockSums& sums,
+                  KeptInputs* kept) {
+  const calib::Shard& shard = states.shard();
   const auto forward = [&](Matrix<float>& of, model::Keep keep) {
     return model::forward(model, block, states.rows(of, chunk), shard.length, settings.products,
                           keep);
   };
   const Index first_token = chunk.first_sequence * shard.length;
-  const bool keep_now = kept != nullptr && kept->tokens > first_token;
+  const bool keep_now = kept != nullptr && kept->wants(first_token);
   const BlockTrace quant = forward(states.quant, model::Keep::layer_inputs);
   check_trace(quant, block.index, chunk, shard.length);
   const auto move_on = [&](const BlockTrace& trace) {
@@ -111,7 +54,7 @@ void gather_chunk(const ModelSpec& model, const Block& block, const calib::Shard
   };
   if (states.equal) {
     hessian::accumulate(settings.shape, quant, nullptr, shard.length, settings.products, sums);
-    if (keep_now) keep_inputs(block, quant, quant, first_token, *kept);
+    if (keep_now) kept->append(block, quant, quant, first_token);
     return move_on(quant);
   }
   const bool inputs_wanted = settings.shape.drift || keep_now;
@@ -120,21 +63,22 @@ void gather_chunk(const ModelSpec& model, const Block& block, const calib::Shard
   require_finite(full.output, "the full-precision output", block.index, chunk, shard.length);
   hessian::accumulate(settings.shape, quant, settings.shape.drift ? &full : nullptr, shard.length,
                       settings.products, sums);
-  if (keep_now) keep_inputs(block, quant, full, first_token, *kept);
+  if (keep_now) kept->append(block, quant, full, first_token);
   move_on(full);
 }
 
 }  // namespace
 
 BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
-                            const Block& block, const calib::Shard& shard,
-                            const GatherSettings& settings, calib::HiddenStates& states,
-                            SecondsByPhase& seconds, KeptInputs* kept) {
+                            const Block& block, const GatherSettings& settings,
+                            calib::HiddenStates& states, SecondsByPhase& seconds,
+                            KeptInputs* kept) {
+  const calib::Shard& shard = states.shard();
   const auto blank = [&] { return TravellingSums(settings.shape); };
   const auto add_lane = [&](Index lane, BlockSums& sums) {
     for (const Chunk& chunk : calib::chunks_of_lane(shard, lane)) {
       leave_when_asked();
-      gather_chunk(model, block, shard, settings, chunk, states, sums, kept);
+      gather_chunk(model, block, settings, chunk, states, sums, kept);
     }
   };
   if (settings.reduction == Reduction::fast) {
@@ -148,7 +92,7 @@ BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& mo
       });
     }
     const PhaseTimer timer(seconds, "reduce");
-    if (kept != nullptr && kept->tokens > 0) collect_inputs(ranks, block, *kept);
+    if (kept != nullptr && kept->tokens > 0) kept->collect(ranks, block);
     comm::fast_sum(ranks, comm::parts_of(sums));
     return std::move(sums.sums);
   }
@@ -166,13 +110,14 @@ BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& mo
     });
   }
   const PhaseTimer timer(seconds, "reduce");
-  if (kept != nullptr && kept->tokens > 0) collect_inputs(ranks, block, *kept);
+  if (kept != nullptr && kept->tokens > 0) kept->collect(ranks, block);
   return std::move(tree.finish_everywhere().sums);
 }
 
 OutputError advance_quantized(const comm::Communicator& ranks, const ModelSpec& model,
-                              const Block& block, const calib::Shard& shard, Products products,
-                              calib::HiddenStates& states, SecondsByPhase& seconds) {
+                              const Block& block, Products products, calib::HiddenStates& states,
+                              SecondsByPhase& seconds) {
+  const calib::Shard& shard = states.shard();
   const PhaseTimer timer(seconds, "advance");
   // Σ (x~ - x)², Σ x², Σ x~², Σ x x~ per sequence, added in the order of the sequences on every
   // rank.
@@ -206,21 +151,12 @@ OutputError advance_quantized(const comm::Communicator& ranks, const ModelSpec& 
     }
   });
   states.equal = false;
-  double total[4] = {0, 0, 0, 0};
-  for (const auto& bytes : ranks.all_gather(comm::bytes_of(std::span<const double>(sums)))) {
-    const auto values = comm::values_of<double>(bytes);
-    for (std::size_t i = 0; i < values.size(); ++i) total[i % 4] += values[i];
-  }
-  OutputError result;
-  result.mean_squared =
-      total[0] / static_cast<double>(shard.sequences * shard.length * model.hidden);
-  result.relative = total[1] > 0 ? total[0] / total[1] : 0;
-  result.cosine = total[1] > 0 && total[2] > 0 ? total[3] / std::sqrt(total[1] * total[2]) : 1;
-  return result;
+  return output_error(ranks, shard, model.hidden, sums);
 }
 
-void advance_full(const ModelSpec& model, const Block& block, const calib::Shard& shard,
-                  Products products, calib::HiddenStates& states) {
+void advance_full(const ModelSpec& model, const Block& block, Products products,
+                  calib::HiddenStates& states) {
+  const calib::Shard& shard = states.shard();
   for (const Chunk& chunk : calib::my_chunks(shard)) {
     leave_when_asked();
     const auto rows = states.rows(states.full, chunk);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <map>
-#include <string>
-
+// The walk of calibration sequences through one block, on the host.
 #include "calib/hidden_states.hpp"
 #include "comm/communicator.hpp"
 #include "core/timer.hpp"
@@ -10,16 +8,9 @@
 #include "data/block_sums.hpp"
 #include "data/model_spec.hpp"
 #include "data/specs.hpp"
+#include "pipeline/backend.hpp"
 
 namespace constrictor::pipeline {
-
-/// Inputs of a block's layers for the first tokens of the calibration set (`run.keep.activations`):
-/// those of all ranks on rank 0.
-struct KeptInputs {
-  Index tokens = 0;  // wanted
-  std::map<Role, std::pair<Matrix<float>, Matrix<float>>>
-      inputs;  // role -> quantized path, full path
-};
 
 struct GatherSettings {
   Products products = Products::float32;
@@ -32,24 +23,17 @@ struct GatherSettings {
 /// Every rank gets the sums. NumericalError names block, place and first sequence of a NaN or Inf;
 /// Preempted when a stop was asked for.
 BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
-                            const Block& block, const calib::Shard& shard,
-                            const GatherSettings& settings, calib::HiddenStates& states,
-                            SecondsByPhase& seconds, KeptInputs* kept = nullptr);
-
-/// How far the block's output is from full precision, over all calibration tokens.
-struct OutputError {
-  double mean_squared = 0;
-  double relative = 0;  // to the mean square of the full-precision output
-  double cosine = 1;
-};
+                            const Block& block, const GatherSettings& settings,
+                            calib::HiddenStates& states, SecondsByPhase& seconds,
+                            KeptInputs* kept = nullptr);
 
 /// Collective: moves `states.quant` through the quantized block and compares with `states.full`.
 OutputError advance_quantized(const comm::Communicator& ranks, const ModelSpec& model,
-                              const Block& block, const calib::Shard& shard, Products products,
-                              calib::HiddenStates& states, SecondsByPhase& seconds);
+                              const Block& block, Products products, calib::HiddenStates& states,
+                              SecondsByPhase& seconds);
 
 /// Moves `states.full` through the block without statistics (a resumed run).
-void advance_full(const ModelSpec& model, const Block& block, const calib::Shard& shard,
-                  Products products, calib::HiddenStates& states);
+void advance_full(const ModelSpec& model, const Block& block, Products products,
+                  calib::HiddenStates& states);
 
 }  // namespace constrictor::pipeline

@@ -7,17 +7,14 @@
 #include "comm/agree.hpp"
 #include "core/memory.hpp"
 #include "core/threads.hpp"
-#include "model/ends.hpp"
-#include "model/rope.hpp"
+#include "pipeline/backend.hpp"
 #include "pipeline/evaluation.hpp"
 #include "pipeline/from_statistics.hpp"
-#include "pipeline/gather_statistics.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/layer_inputs.hpp"
 #include "pipeline/predict.hpp"
 #include "pipeline/report_lines.hpp"
 #include "pipeline/run_record.hpp"
-#include "pipeline/solve_block.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -25,7 +22,8 @@ namespace {
 /// Reads the next block while this one is worked on.
 class BlockReader {
  public:
-  BlockReader(const comm::Communicator& ranks, const Job& job) : ranks_(ranks), job_(job) {
+  BlockReader(const comm::Communicator& ranks, const Job& job, Backend& backend)
+      : ranks_(ranks), job_(job), backend_(backend) {
     start(0);
   }
   /// Collective. The block `index`; reading of the next one begins.
@@ -40,20 +38,23 @@ class BlockReader {
   void start(Index index) {
     pending_ = std::async(std::launch::async, [this, index] {
       use_one_thread_here();  // the others are at work
-      return job_.checkpoint.load_block(index, job_.products);
+      Block block = job_.checkpoint.load_block(index, job_.products);
+      backend_.stage(block);
+      return block;
     });
   }
   const comm::Communicator& ranks_;
   const Job& job_;
+  Backend& backend_;
   std::future<Block> pending_;
 };
 
 calib::HiddenStates embedded(const comm::Communicator& ranks, const Job& job,
-                             const calib::Shard& shard) {
+                             const calib::Shard& shard, Backend& backend) {
   return comm::agree(ranks, [&] {
     const auto ids =
         read_only(job.calibration.ids.view()).rows_from(shard.first_sequence, shard.my_sequences());
-    return calib::HiddenStates(shard, model::embed(job.model(), job.checkpoint.load_ends(), ids));
+    return calib::HiddenStates(shard, backend.embed(job.checkpoint.load_ends(), ids));
   });
 }
 
@@ -90,8 +91,7 @@ void keep_activations(const Block& block, KeptInputs kept, io::BlockRecord& reco
 struct Walk {
   const comm::Communicator& ranks;
   const Job& job;
-  calib::Shard shard;
-  std::vector<float> frequencies;
+  Backend& backend;
   calib::HiddenStates states;
 };
 
@@ -105,21 +105,19 @@ io::BlockRecord quantize_block(Walk& walk, Block& block) {
   SumShape shape = sum_shape(job.model(), specs, job.roles);
   shape.drift &= !walk.states.equal;
   KeptInputs kept{job.spec.run.keep.activations, {}};
-  const BlockSums sums = gather_statistics(walk.ranks, job.model(), block, walk.shard,
-                                           {job.products, job.spec.run.reduction, shape},
-                                           walk.states, record.seconds_by_phase, &kept);
-  LayerInputs inputs = plan_layers(job.model(), block, specs, walk.shard.length);
-  use_sums(shape, sums, block, walk.frequencies, walk.shard.length, inputs);
-  record.layers = solve_block(walk.ranks, inputs, record.seconds_by_phase);
+  walk.backend.gather(block, shape, walk.states, &kept, record.seconds_by_phase);
+  LayerInputs inputs = plan_layers(job.model(), block, specs, walk.states.shard().length);
+  walk.backend.use_sums(block, inputs);
+  record.layers = walk.backend.solve(inputs, record.seconds_by_phase);
   if (job.spec.run.keep.statistics) keep_statistics(inputs, record);
   if (kept.tokens > 0) keep_activations(block, std::move(kept), record);
   apply(record.layers, job.products, block);
-  const auto error = advance_quantized(walk.ranks, job.model(), block, walk.shard, job.products,
-                                       walk.states, record.seconds_by_phase);
+  const auto error = walk.backend.advance_quantized(block, walk.states, record.seconds_by_phase);
   record.output_error = error.mean_squared;
   record.relative_output_error = error.relative;
   record.output_cosine = error.cosine;
   record.peak_memory_bytes = walk.ranks.max(Index{peak_memory()});
+  record.peak_device_memory_bytes = walk.ranks.max(walk.backend.take_peak_device_memory());
   return record;
 }
 
@@ -128,11 +126,10 @@ void pass_finished_block(Walk& walk, Block& block, const RunRecord& record) {
   SecondsByPhase ignored;
   comm::agree(walk.ranks, [&] {
     const auto layers = record.read_block(block.index);
-    advance_full(walk.job.model(), block, walk.shard, walk.job.products, walk.states);
+    walk.backend.advance_full(block, walk.states);
     apply(layers, walk.job.products, block);
   });
-  advance_quantized(walk.ranks, walk.job.model(), block, walk.shard, walk.job.products, walk.states,
-                    ignored);
+  walk.backend.advance_quantized(block, walk.states, ignored);
 }
 
 void add(SecondsByPhase& total, const SecondsByPhase& part) {
@@ -147,7 +144,7 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
   if (done_before > 0)
     screen.line("resuming: " + std::to_string(done_before) + " of " + std::to_string(blocks) +
                 " blocks are finished");
-  BlockReader reader(walk.ranks, walk.job);
+  BlockReader reader(walk.ranks, walk.job, walk.backend);
   const double start = wall_seconds();
   Index worked = 0;
   bool all_done = done_before == blocks;
@@ -181,13 +178,14 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
   return all_warnings;
 }
 
-void run(const comm::Communicator& ranks, const Job& job, RunRecord& record,
+void run(const comm::Communicator& ranks, const Job& job, Backend& backend, RunRecord& record,
          SecondsByPhase& seconds, Screen& screen) {
-  const auto shard = calib::shard_of(job.calibration.sequences(), job.calibration.length(),
-                                     job.spec.run.lanes, ranks.size(), ranks.rank());
   std::vector<std::string> warnings;
   if (record.blocks_done() < job.model().blocks) {
-    Walk walk{ranks, job, shard, model::rope_frequencies(job.model()), embedded(ranks, job, shard)};
+    const auto shard =
+        calib::shard_of(job.calibration.sequences(), job.calibration.length(), job.spec.run.lanes,
+                        ranks.size(), ranks.rank(), backend.chunk_tokens());
+    Walk walk{ranks, job, backend, embedded(ranks, job, shard, backend)};
     warnings = quantize_blocks(walk, record, seconds, screen);
   } else {
     screen.line("all " + std::to_string(job.model().blocks) + " blocks are finished already");
@@ -200,7 +198,7 @@ void run(const comm::Communicator& ranks, const Job& job, RunRecord& record,
     }
   }
   const auto scores = evaluate(
-      ranks, job.checkpoint, [&](Index b) { return record.read_block(b); }, job.evaluation,
+      ranks, job.checkpoint, backend, [&](Index b) { return record.read_block(b); }, job.evaluation,
       {job.products, job.spec.evaluation.kl}, seconds, screen);
   record.write_scores(scores);
   record.finish(seconds);
@@ -221,12 +219,15 @@ void quantize_model(const comm::Communicator& ranks, const RunSpec& spec,
   const Job job = open_job(ranks, spec);
   const Prediction prediction = predict(ranks, job);
   if (options.dry_run) return show_prediction(job, prediction, screen);
-  screen.header(header_lines(ranks, job, prediction, options.device, options.threads));
+  screen.header(header_lines(ranks, job, prediction, options.device.description, options.threads));
   if (!options.force) require_memory(ranks, prediction);
-  RunRecord record(ranks, job, {options.device, thread_count()}, screen);
+  const auto backend =
+      make_backend(ranks, options.device, {job.model(), job.products, job.spec.run.reduction});
+  RunRecord record(
+      ranks, job, {options.device.description, thread_count(), backend->product_library()}, screen);
   SecondsByPhase seconds;
   try {
-    run(ranks, job, record, seconds, screen);
+    run(ranks, job, *backend, record, seconds, screen);
   } catch (const Preempted& stop) {
     record.leave("preempted", stop.what(), seconds);
     throw;

@@ -4,6 +4,7 @@
 
 #include "comm/communicator.hpp"
 #include "data/specs.hpp"
+#include "device/device.hpp"
 #include "pipeline/screen.hpp"
 
 namespace constrictor::pipeline {
@@ -13,8 +14,8 @@ struct QuantizeOptions {
   bool force = false;           // start although too little memory is predicted
   std::string from_statistics;  // run folder whose stored statistics replace model and tokens
                                 // (from_statistics.hpp)
-  std::string device;           // description, for header and record
-  std::string threads;          // description, for header and record
+  device::Device device;
+  std::string threads;  // description, for header and record
 };
 
 /// Collective: the whole job of `constrictor quantize`, from model folder to run folder and scores.

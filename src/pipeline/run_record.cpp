@@ -7,7 +7,6 @@
 #include "config/resolved_text.hpp"
 #include "core/build_info.hpp"
 #include "data/words.hpp"
-#include "linalg/gemm.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -30,7 +29,7 @@ io::Provenance provenance_of(const comm::Communicator& ranks, const Job& job,
           {"git_sha", build.git_sha},
           {"version", build.version},
           {"compiler", build.compiler},
-          {"libraries", linalg::product_library()},
+          {"libraries", facts.libraries},
           {"hosts", joined_hosts(ranks)},
           {"ranks", std::int64_t{ranks.size()}},
           {"threads", std::int64_t{facts.threads}},

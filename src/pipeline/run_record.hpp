@@ -14,8 +14,9 @@ namespace constrictor::pipeline {
 
 /// Facts about this execution for run.h5.
 struct ExecutionFacts {
-  std::string device;  // description
-  int threads = 1;     // per rank
+  std::string device;     // description
+  int threads = 1;        // per rank
+  std::string libraries;  // that multiply
 };
 
 /// The run folder as all ranks see it: rank 0 writes, a failure reaches everybody.

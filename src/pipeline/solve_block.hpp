@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <span>
 #include <vector>
 
 #include "comm/communicator.hpp"
 #include "core/timer.hpp"
-#include "data/block.hpp"
-#include "data/block_sums.hpp"
 #include "data/quantized_layer.hpp"
-#include "pipeline/layer_inputs.hpp"
+#include "pipeline/block_solver.hpp"
 
 namespace constrictor::pipeline {
 
@@ -17,6 +14,6 @@ namespace constrictor::pipeline {
 /// a two-sided layer) is a task of its own, dealt out longest first. The results do not depend on
 /// who does what.
 std::vector<QuantizedLayer> solve_block(const comm::Communicator& ranks, const LayerInputs& inputs,
-                                        SecondsByPhase& seconds);
+                                        BlockSolver& solver, SecondsByPhase& seconds);
 
 }  // namespace constrictor::pipeline

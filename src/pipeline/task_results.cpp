@@ -112,10 +112,15 @@ TaskResult take_result(Reader& in) {
 
 std::vector<TaskResult> share_results(const comm::Communicator& ranks, std::vector<TaskResult> mine,
                                       Index tasks) {
+  std::vector<TaskResult> all(static_cast<std::size_t>(tasks));
+  if (ranks.size() == 1) {
+    for (TaskResult& result : mine)
+      all.at(static_cast<std::size_t>(result.task)) = std::move(result);
+    return all;
+  }
   Writer out;
   for (const TaskResult& result : mine) put(out, result);
   mine.clear();
-  std::vector<TaskResult> all(static_cast<std::size_t>(tasks));
   for (const auto& bytes : ranks.all_gather(out.bytes()))
     for (Reader in(bytes); !in.at_end();) {
       auto result = take_result(in);

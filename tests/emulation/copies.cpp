@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies and fills, and page-locked host memory. Ranges on the device must lie within one
+// allocation.
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "cuda_runtime_api.h"
+#include "runtime.hpp"
+
+using namespace emulation;
+
+namespace {
+
+/// Rows of `width` bytes from the first one: the last row ends where its bytes end.
+std::size_t extent(std::size_t pitch, std::size_t width, std::size_t height) {
+  return height == 0 || width == 0 ? 0 : pitch * (height - 1) + width;
+}
+bool side_fits(const void* pointer, std::size_t bytes, bool device) {
+  return bytes == 0 || (device ? allocated(pointer, bytes) : !on_device(pointer));
+}
+
+std::mutex host_mutex;
+std::map<void*, std::size_t> registered, page_locked;
+
+}  // namespace
+
+cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
+                              std::size_t from_pitch, std::size_t width, std::size_t height,
+                              cudaMemcpyKind kind, cudaStream_t stream) {
+  if (const cudaError_t state = device_state(); state != cudaSuccess) return answer(state);
+  if (!stream_exists(stream)) return answer(cudaErrorInvalidResourceHandle);
+  if (height > 1 && (to_pitch < width || from_pitch < width))
+    return complain(cudaErrorInvalidPitchValue, "a copy whose rows overlap");
+  bool to_device = on_device(to), from_device = on_device(from);
+  if (kind != cudaMemcpyDefault) {
+    to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+    from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  }
+  if (!side_fits(to, extent(to_pitch, width, height), to_device))
+    return complain(cudaErrorInvalidValue,
+                    "a copy writes outside an allocation, or in the wrong space");
+  if (!side_fits(from, extent(from_pitch, width, height), from_device))
+    return complain(cudaErrorInvalidValue,
+                    "a copy reads outside an allocation, or in the wrong space");
+  submit(stream, [=] {
+    for (std::size_t row = 0; row < height && width > 0; ++row)
+      std::memmove(static_cast<std::byte*>(to) + row * to_pitch,
+                   static_cast<const std::byte*>(from) + row * from_pitch, width);
+  });
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  return cudaMemcpy2DAsync(to, bytes, from, bytes, bytes, 1, kind, stream);
+}
+cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+  drain_all();
+  const cudaError_t copied = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+  return copied != cudaSuccess ? copied : cudaStreamSynchronize(nullptr);
+}
+
+cudaError_t cudaMemset2DAsync(void* to, std::size_t pitch, int value, std::size_t width,
+                              std::size_t height, cudaStream_t stream) {
+  if (const cudaError_t state = device_state(); state != cudaSuccess) return answer(state);
+  if (!stream_exists(stream)) return answer(cudaErrorInvalidResourceHandle);
+  if (height > 1 && pitch < width)
+    return complain(cudaErrorInvalidValue, "a fill whose rows overlap");
+  if (!side_fits(to, extent(pitch, width, height), true))
+    return complain(cudaErrorInvalidValue, "a fill outside an allocation");
+  submit(stream, [=] {
+    for (std::size_t row = 0; row < height && width > 0; ++row)
+      std::memset(static_cast<std::byte*>(to) + row * pitch, value, width);
+  });
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
+  return cudaMemset2DAsync(to, bytes, value, bytes, 1, stream);
+}
+cudaError_t cudaMemset(void* to, int value, std::size_t bytes) {
+  return cudaMemsetAsync(to, value, bytes, nullptr);
+}
+
+cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
+  if (const cudaError_t state = device_state(); state != cudaSuccess) return answer(state);
+  *pointer = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+  if (*pointer == nullptr) return answer(cudaErrorMemoryAllocation);
+  const std::lock_guard lock(host_mutex);
+  page_locked[*pointer] = bytes;
+  return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* pointer) {
+  if (pointer == nullptr) return cudaSuccess;
+  drain_all();
+  const std::lock_guard lock(host_mutex);
+  if (page_locked.erase(pointer) == 0) return answer(cudaErrorInvalidValue);
+  std::free(pointer);
+  return cudaSuccess;
+}
+// CONSTRICTOR_EMULATED_PINNING=0: a system that refuses.
+cudaError_t cudaHostRegister(void* pointer, std::size_t bytes, unsigned int) {
+  if (const cudaError_t state = device_state(); state != cudaSuccess) return answer(state);
+  if (number_setting("CONSTRICTOR_EMULATED_PINNING", 1) == 0)
+    return answer(cudaErrorMemoryAllocation);
+  if (pointer == nullptr || bytes == 0) return answer(cudaErrorInvalidValue);
+  const std::lock_guard lock(host_mutex);
+  const auto next = registered.upper_bound(static_cast<std::byte*>(pointer) + bytes - 1);
+  if (next != registered.begin()) {
+    const auto& [first, length] = *std::prev(next);
+    if (static_cast<std::byte*>(first) + length > pointer)
+      return answer(cudaErrorHostMemoryAlreadyRegistered);
+  }
+  registered[pointer] = bytes;
+  return cudaSuccess;
+}
+cudaError_t cudaHostUnregister(void* pointer) {
+  drain_all();
+  const std::lock_guard lock(host_mutex);
+  return registered.erase(pointer) == 0 ? answer(cudaErrorHostMemoryNotRegistered) : cudaSuccess;
+}

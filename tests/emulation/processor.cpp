@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "processor.hpp"
+
+#include <boost/context/protected_fixedsize_stack.hpp>
+#include <cstring>
+#include <exception>
+
+namespace emulation {
+
+namespace {
+constexpr std::size_t stack_bytes = 128 << 10;
+struct Aborted {};  // unwinds a thread of a block that has failed
+std::string text_of(const Place& place) {
+  return std::string(place.file_name()) + ":" + std::to_string(place.line());
+}
+}  // namespace
+
+Processor::Processor() : shared_(std::make_unique<Shared>()) {}
+
+void Processor::begin(const Kernel& kernel, uint3 index) {
+  kernel_ = &kernel;
+  size_ = kernel.block.x * kernel.block.y * kernel.block.z;
+  started_ = ended_ = at_barrier_ = 0;
+  predicates_ = predicates_then_ = 0;
+  aborting_ = false;
+  failure_.clear();
+  ready_.clear();
+  threads_.assign(size_, Thread{});
+  blockIdx = index;
+  blockDim = kernel.block;
+  gridDim = kernel.grid;
+  const dim3 shape = kernel.block, before = coordinates_of_;
+  if (shape.x != before.x || shape.y != before.y || shape.z != before.z) {
+    coordinates_.clear();
+    for (unsigned z = 0; z < shape.z; ++z)
+      for (unsigned y = 0; y < shape.y; ++y)
+        for (unsigned x = 0; x < shape.x; ++x) coordinates_.push_back({x, y, z});
+    coordinates_of_ = shape;
+  }
+  std::memset(shared_->bytes, 0xff, kernel.shared_bytes + guard_bytes);
+}
+
+std::string Processor::run(const Kernel& kernel, uint3 index) {
+  begin(kernel, index);
+  while (failure_.empty()) {
+    if (!ready_.empty()) {
+      const unsigned thread = ready_.front();
+      ready_.pop_front();
+      Fiber& fiber = *threads_[thread].fiber;
+      threads_[thread].state = State::running;
+      threadIdx = coordinates_[thread];
+      resume(fiber);
+    } else if (started_ < size_) {
+      resume(idle_fiber());
+    } else {
+      break;
+    }
+  }
+  if (failure_.empty() && ended_ < size_) failure_ = waiting_text();
+  if (failure_.empty() && !shared_guard_intact())
+    failure_ = "wrote behind its " + std::to_string(kernel.shared_bytes) +
+               " bytes of dynamic shared memory";
+  if (ended_ < size_) abort_all();
+  return failure_;
+}
+
+void Processor::resume(Fiber& fiber) {
+  running_ = &fiber;
+  fiber.context = std::move(fiber.context).resume();
+}
+
+Fiber& Processor::idle_fiber() {
+  if (!idle_.empty()) {
+    Fiber& fiber = *idle_.back();
+    idle_.pop_back();
+    return fiber;
+  }
+  Fiber& me = *fibers_.emplace_back(std::make_unique<Fiber>());
+  me.context = boost::context::fiber(
+      std::allocator_arg, boost::context::protected_fixedsize_stack(stack_bytes),
+      [this, &me](boost::context::fiber&& scheduler) {
+        me.scheduler = std::move(scheduler);
+        for (;;) {
+          work(me);
+          idle_.push_back(&me);
+          me.scheduler = std::move(me.scheduler).resume();
+        }
+        return std::move(me.scheduler);  // not reached: destroyed where it idles
+      });
+  return me;
+}
+
+/// Threads of the block one after the other on this fiber's stack.
+void Processor::work(Fiber& me) {
+  while (started_ < size_ && failure_.empty()) {
+    const unsigned thread = nth(started_++);
+    me.thread = thread;
+    threadIdx = coordinates_[thread];
+    threads_[thread].state = State::running;
+    try {
+      kernel_->thread();
+    } catch (const Aborted&) {
+    } catch (const std::exception& error) {
+      if (failure_.empty()) failure_ = std::string("threw: ") + error.what();
+    }
+    threads_[thread].state = State::ended;
+    ++ended_;
+    // Lanes that have left take no part: a warp may have waited for this one only.
+    const unsigned first = thread / lanes * lanes, end = std::min(first + lanes, size_);
+    for (unsigned other = first; other < end && !aborting_; ++other)
+      if (threads_[other].state == State::in_warp_call && complete_warp_call(other)) {
+        make_ready(other);
+        break;
+      }
+  }
+}
+
+void Processor::make_ready(unsigned thread) {
+  threads_[thread].state = State::ready;
+  ready_.push_back(thread);
+}
+
+void Processor::suspend() {
+  Fiber& me = *running_;
+  threads_[me.thread].fiber = &me;
+  me.scheduler = std::move(me.scheduler).resume();
+  if (aborting_) throw Aborted{};
+}
+
+void Processor::fail(const std::string& message, const Place& place) {
+  if (failure_.empty()) failure_ = text_of(place) + ": " + message;
+  throw Aborted{};
+}
+
+int Processor::block_barrier(int predicate, const Place& place) {
+  Thread& me = threads_[thread()];
+  if (at_barrier_ == 0) {
+    barrier_place_ = place;
+  } else if (place.line() != barrier_place_.line() || place.column() != barrier_place_.column()) {
+    fail("threads of one block wait at different barriers, here and at " + text_of(barrier_place_),
+         place);
+  }
+  predicates_ += predicate != 0;
+  if (++at_barrier_ == size_) {
+    at_barrier_ = 0;
+    predicates_then_ = std::exchange(predicates_, 0);
+    for (unsigned i = 0; i < size_; ++i)
+      if (threads_[nth(i)].state == State::at_block_barrier) make_ready(nth(i));
+    return predicates_then_;
+  }
+  me.state = State::at_block_barrier;
+  me.place = place;
+  suspend();
+  return predicates_then_;
+}
+
+void Processor::abort_all() {
+  aborting_ = true;
+  for (Thread& thread : threads_)
+    if (thread.state == State::at_block_barrier || thread.state == State::in_warp_call ||
+        thread.state == State::ready)
+      resume(*thread.fiber);
+}
+
+std::string Processor::waiting_text() const {
+  unsigned at_barriers = 0, in_warp_calls = 0;
+  const Thread *at_barrier = nullptr, *in_warp_call = nullptr;
+  for (const Thread& thread : threads_) {
+    if (thread.state == State::at_block_barrier) ++at_barriers, at_barrier = &thread;
+    if (thread.state == State::in_warp_call) ++in_warp_calls, in_warp_call = &thread;
+  }
+  const std::string all = std::to_string(size_);
+  std::string text = "deadlock:";
+  if (at_barriers > 0)
+    text += " " + std::to_string(at_barriers) + " of " + all + " threads wait at __syncthreads (" +
+            text_of(at_barrier->place) + "),";
+  if (in_warp_calls > 0)
+    text += " " + std::to_string(in_warp_calls) + " of " + all + " threads wait in a " +
+            name_of(in_warp_call->call) + " (" + text_of(in_warp_call->place) + "),";
+  return text + " " + std::to_string(ended_) + " have ended";
+}
+
+bool Processor::shared_guard_intact() const {
+  const unsigned char* guard = shared_->bytes + kernel_->shared_bytes;
+  for (std::size_t i = 0; i < guard_bytes; ++i)
+    if (guard[i] != 0xff) return false;
+  return true;
+}
+
+}  // namespace emulation
