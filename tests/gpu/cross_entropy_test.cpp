@@ -32,8 +32,8 @@ class DeviceCrossEntropy : public test::OnDevice, public testing::WithParamInter
 
   template <class Sums>
   Matrix<Sums> summed() {
-    const auto device_p = uploaded(P), device_q = uploaded(Q);
-    const auto device_targets = uploaded(target_row());
+    const auto device_p = to_device(P), device_q = to_device(Q);
+    const auto device_targets = to_device(target_row());
     device::DeviceMatrix<Sums> sums(gpu, 1, rows, "sums");
     for (Index first = 0; first < vocabulary; first += piece) {
       const Index columns = std::min(piece, vocabulary - first);
@@ -44,7 +44,7 @@ class DeviceCrossEntropy : public test::OnDevice, public testing::WithParamInter
       else
         add_divergence(gpu.main(), p, q, first, device_targets.view(), sums.view());
     }
-    return downloaded(sums);
+    return to_host(sums);
   }
 };
 INSTANTIATE_TEST_SUITE_P(Shapes, DeviceCrossEntropy,

@@ -23,7 +23,7 @@ struct DeviceNorms : test::OnDeviceRows {
     return m;
   }
   device::DeviceMatrix<float> row(const std::vector<float>& values) {
-    return uploaded(Matrix<float>({values.data(), 1, cols, cols}));
+    return to_device(Matrix<float>({values.data(), 1, cols, cols}));
   }
 
   template <class E>

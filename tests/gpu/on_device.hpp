@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/bfloat16.hpp"
 #include "device/device_matrix.hpp"
 #include "tests/unit/kernels/values.hpp"
 
@@ -12,7 +13,7 @@ namespace constrictor::test {
 
 /// What rounding a result to E adds to its relative error.
 template <class E>
-inline constexpr double rounding_of = std::is_same_v<E, float> ? 0.0 : 1.0 / 512;
+inline constexpr double rounding_of = std::is_same_v<E, float> ? 0.0 : 1.0 / 256;
 
 /// Every |found - expected| <= tolerance * |expected| + absolute, written so that NaN fails unless
 /// both are NaN.
@@ -79,14 +80,14 @@ class DeviceFrame {
 struct OnDevice : testing::Test {
   device::Context gpu{0};
   template <class T>
-  device::DeviceMatrix<T> uploaded(const Matrix<T>& values) {
+  device::DeviceMatrix<T> to_device(const Matrix<T>& values) {
     return device::uploaded<T>(gpu, values.view(), "a matrix of the test");
   }
-  device::DeviceMatrix<float> uploaded(const std::vector<float>& values) {
+  device::DeviceMatrix<float> to_device(const std::vector<float>& values) {
     return device::uploaded(gpu, values, "a vector of the test");
   }
   template <class T>
-  Matrix<T> downloaded(const device::DeviceMatrix<T>& values) {
+  Matrix<T> to_host(const device::DeviceMatrix<T>& values) {
     return device::downloaded<T>(gpu, values.view());
   }
 };
@@ -95,8 +96,8 @@ struct OnDevice : testing::Test {
 struct RowsShape {
   Index rows, cols, margin;
 };
-inline const RowsShape ragged_shapes[] = {{0, 5, 0},   {3, 0, 1},    {1, 1, 0},   {7, 13, 1},
-                                          {5, 16, 0},  {3, 16, 1},   {2, 128, 0}, {17, 131, 0},
+inline const RowsShape ragged_shapes[] = {{0, 5, 0},    {3, 0, 1},    {1, 1, 0},   {7, 13, 1},
+                                          {5, 16, 0},   {3, 16, 1},   {2, 128, 0}, {17, 131, 0},
                                           {3, 1028, 0}, {2, 2081, 1}, {2, 2304, 0}};
 
 class OnDeviceRows : public OnDevice, public testing::WithParamInterface<RowsShape> {};

@@ -21,7 +21,7 @@ TEST_P(DeviceRope, TableAndRotation) {
   const auto [sequences, length, heads, head_dim, margin] = GetParam();
   const auto frequencies = inverse_frequencies(head_dim, 10000.0);
   const RopeTable table = rope_table(frequencies, length);
-  const auto device_frequencies = uploaded(frequencies);
+  const auto device_frequencies = to_device(frequencies);
   DeviceFrame<float> cos(gpu, length, head_dim / 2, margin), sin(gpu, length, head_dim / 2, margin);
   rope_table(gpu.main(), device_frequencies.view(), cos.view(), sin.view());
   // float64 on both sides, rounded to float32: a unit in the last place at most

@@ -79,7 +79,7 @@ class DeviceAttentionProbabilities : public test::OnDevice,
     // two heads side by side, of which the second is looked at
     const auto Q = converted<E>(read_only(test::random_matrix(tokens, 2 * d, 1, 1.5).view()));
     const auto K = converted<E>(read_only(test::random_matrix(tokens, 2 * d, 2, 1.5).view()));
-    const auto device_q = uploaded(Q), device_k = uploaded(K);
+    const auto device_q = to_device(Q), device_k = to_device(K);
     const linalg::AttentionHead<E> head{.q = device_q.view().cols_from(d, d),
                                         .K = device_k.view().cols_from(d, d),
                                         .scale = scale,
@@ -95,8 +95,7 @@ class DeviceAttentionProbabilities : public test::OnDevice,
                                       expected.view().rows_from(s * length, length));
     const double largest_score = 0.7 * 2.25 * static_cast<double>(d);
     const double tolerance =
-        test::float_epsilon *
-        (8 + 4 * largest_score + std::sqrt(static_cast<double>(length)));
+        test::float_epsilon * (8 + 4 * largest_score + std::sqrt(static_cast<double>(length)));
     test::expect_near(found.values(), expected, tolerance + test::rounding_of<E>, 1e-37);
   }
 };
