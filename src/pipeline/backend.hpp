@@ -50,6 +50,9 @@ class Backend {
   /// while the block before it is worked on.
   virtual void stage(const Block& block) = 0;
 
+  /// Lets a device reach host memory by itself as long as the result lives; null on the host.
+  virtual std::shared_ptr<void> pinned(View<float> memory) = 0;
+
   /// Hidden states that enter block 0, [sequences * length x hidden]; ids [sequences x length].
   virtual Matrix<float> embed(const ModelEnds& ends, View<const std::int32_t> ids) = 0;
 

@@ -7,29 +7,12 @@
 #include "core/memory.hpp"
 #include "core/threads.hpp"
 #include "eval/scoring.hpp"
-#include "pipeline/layer_inputs.hpp"
 
 namespace constrictor::pipeline {
 namespace {
 
 double real(Index n) { return static_cast<double>(n); }
 double square(Index n) { return 4 * real(n) * real(n); }  // bytes of a float32 matrix [n x n]
-
-/// The layers of block 0 with their shapes; nobody touches the weights, so they take no memory.
-Block outline(const Job& job) {
-  Block block;
-  const auto names = job.checkpoint.layer_names();
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const Role role = job.roles[i];
-    block.layers.push_back({names[i],
-                            role,
-                            Matrix<float>::uninitialized(layer_outputs(job.model(), role),
-                                                         layer_inputs(job.model(), role)),
-                            {},
-                            {}});
-  }
-  return block;
-}
 
 /// Sizes that the moments share; the tables' words stand here once.
 class Model {
@@ -201,9 +184,7 @@ class Model {
 
   /// Damped and factored sides, all of them on every rank: H, R, U and with drift D, P, shift.
   void sides(Moment& m) const {
-    const Block block = outline(job_);
-    const auto inputs = plan_layers(model_, block, job_.specs.front(), shard_.length);
-    for (const InputUnit& unit : inputs.units) {
+    for (const InputUnit& unit : planned_units(job_, job_.specs.front(), shard_.length)) {
       const auto& s = unit.settings;
       double copies = unit.factor ? 3 : 2;
       if (shape_.drift && s.drift != Drift::none && s.alpha != 0)
@@ -235,6 +216,22 @@ class Model {
 };
 
 }  // namespace
+
+std::vector<InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
+                                     Index length) {
+  Block block;  // nobody touches its weights, so that they take no memory
+  const auto names = job.checkpoint.layer_names();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Role role = job.roles[i];
+    block.layers.push_back({names[i],
+                            role,
+                            Matrix<float>::uninitialized(layer_outputs(job.model(), role),
+                                                         layer_inputs(job.model(), role)),
+                            {},
+                            {}});
+  }
+  return plan_layers(job.model(), block, specs, length).units;
+}
 
 SumShape largest_sum_shape(const Job& job) {
   SumShape largest = sum_shape(job.model(), job.specs.front(), job.roles);

@@ -19,6 +19,7 @@
 #include "calib/shard.hpp"
 #include "data/block_sums.hpp"
 #include "pipeline/job.hpp"
+#include "pipeline/layer_inputs.hpp"
 
 namespace constrictor::pipeline {
 
@@ -63,6 +64,10 @@ FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int rank
 
 /// The most of a block's sums that a run needs, over all blocks.
 SumShape largest_sum_shape(const Job& job);
+
+/// The input sides that a block with these options factors; without its weights.
+std::vector<InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
+                                     Index length);
 
 /// Numbers in the linear layers of one block.
 double block_weights(const Job& job);

@@ -186,6 +186,8 @@ void run(const comm::Communicator& ranks, const Job& job, Backend& backend, RunR
         calib::shard_of(job.calibration.sequences(), job.calibration.length(), job.spec.run.lanes,
                         ranks.size(), ranks.rank(), backend.chunk_tokens());
     Walk walk{ranks, job, backend, embedded(ranks, job, shard, backend)};
+    const auto full_pinned = backend.pinned(walk.states.full.view()),
+               quant_pinned = backend.pinned(walk.states.quant.view());
     warnings = quantize_blocks(walk, record, seconds, screen);
   } else {
     screen.line("all " + std::to_string(job.model().blocks) + " blocks are finished already");

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/device_memory_model.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "core/memory.hpp"
+
+namespace constrictor::pipeline {
+namespace {
+
+double real(Index n) { return static_cast<double>(n); }
+double square(Index n) { return 4 * real(n) * real(n); }  // bytes of a float32 matrix [n x n]
+
+/// The words of the tables, and what to do when a row is too large.
+struct Kind {
+  const char* what;
+  const char* advice;
+};
+constexpr Kind weights_of{"weights of two blocks", "use a device with more memory"};
+constexpr Kind sums_of{"sums of statistics",
+                       "use run.reduction: fast, more ranks, or quant.value_hessian: input"};
+constexpr Kind packed_of{"sums on their way", "use run.reduction: exact on more ranks"};
+constexpr Kind chunk_of{"a chunk of tokens",
+                        "use more run.lanes (shorter chunks) or shorter sequences"};
+constexpr Kind attention_of{"attention probabilities", "use shorter sequences"};
+constexpr Kind sides_of{"factored Hessians",
+                        "use quant.value_hessian: input, or quant.drift: none"};
+constexpr Kind factor_of{"one factorization", "use a device with more memory"};
+constexpr Kind rows_of{"rows in work", "use a device with more memory"};
+constexpr Kind ends_of{"embedding and head", "use a device with more memory"};
+constexpr Kind logits_of{"logits", "use shorter evaluation windows"};
+constexpr Kind libraries_of{"libraries", "use a device with more memory"};
+constexpr std::array kinds = {weights_of, sums_of, packed_of, chunk_of,  attention_of, sides_of,
+                              factor_of,  rows_of, ends_of,   logits_of, libraries_of};
+
+/// A piece of a table that the device's functions hold at a time: see linalg::attention_sequences
+/// and eval::score_windows, which cut their scratch memory to it.
+constexpr double one_piece = 64 << 20;
+/// Numbers in flight of one piece of rows: see quant's solvers on the device.
+constexpr double row_copies = 12;
+constexpr Index rows_in_work = 4096;
+
+/// Sizes that the moments share.
+class Model {
+ public:
+  Model(const Job& job, const calib::Shard& shard, int ranks)
+      : job_(job),
+        model_(job.model()),
+        shard_(shard),
+        ranks_(ranks),
+        shape_(largest_sum_shape(job)),
+        width_(job.products == Products::bfloat16 ? 2 : 4),
+        paths_(shape_.drift ? 2 : 1) {
+    const Index of_lane = (shard.sequences + shard.lanes - 1) / shard.lanes;
+    tokens_ = real(std::min(shard.chunk_sequences, of_lane) * shard.length);
+  }
+
+  DeviceMoment embedding() const {
+    DeviceMoment m{"embedding", {}};
+    ends(m);
+    states(m, 1, tokens_);
+    return with_libraries(m);
+  }
+
+  /// The second path's forward pass, while the traces of the first wait.
+  DeviceMoment forward() const {
+    DeviceMoment m = walk("forward");
+    sums(m, sets_alive());
+    add(m, chunk_of, paths_ * trace(tokens_));
+    transients(m, tokens_, shard_.length);
+    return with_libraries(m);
+  }
+
+  DeviceMoment statistics() const {
+    DeviceMoment m = walk("statistics");
+    sums(m, sets_alive());
+    add(m, chunk_of, paths_ * trace(tokens_));
+    if (shape_.value_attention) value_sums(m);
+    return with_libraries(m);
+  }
+
+  DeviceMoment reduction() const {
+    DeviceMoment m = walk("sum over ranks");
+    sums(m, sets_alive());
+    const bool fast = job_.spec.run.reduction == Reduction::fast;
+    // Gram sums as triangles, the rest as it is.
+    if (fast && ranks_ > 1) add(m, packed_of, set_of_sums() * (shape_.drift ? 0.75 : 0.5));
+    return with_libraries(m);
+  }
+
+  DeviceMoment factor() const {
+    DeviceMoment m = walk("factors");
+    sums(m, 1);
+    sides(m);
+    const Index largest = std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
+    // Raw H and D, the flipped H and its factor; with drift D U', its triangle and the propagator.
+    add(m, factor_of, square(largest) * (shape_.drift ? 5 : 3));
+    return with_libraries(m);
+  }
+
+  DeviceMoment solve() const {
+    DeviceMoment m = walk("solvers");
+    sums(m, 1);
+    sides(m);
+    const Index inputs = std::max(model_.hidden, model_.feed_forward);
+    const Index rows = std::min(rows_in_work, std::max(model_.hidden, model_.feed_forward));
+    add(m, rows_of, row_copies * 4 * real(rows) * real(inputs));
+    return with_libraries(m);
+  }
+
+  DeviceMoment advance() const {
+    DeviceMoment m = walk("quantized forward");
+    add(m, chunk_of, passing(tokens_));
+    transients(m, tokens_, shard_.length);
+    return with_libraries(m);
+  }
+
+  DeviceMoment evaluation() const {
+    DeviceMoment m{"evaluation", {}};
+    double tokens = 0;
+    Index longest = 0;
+    for (const Tokens& set : job_.evaluation) {
+      const Index windows =
+          std::min(set.sequences(), std::max<Index>(1, calib::device_chunk_tokens / set.length()));
+      tokens = std::max(tokens, real(windows * set.length()));
+      longest = std::max(longest, set.length());
+    }
+    if (job_.evaluation.empty()) return m;
+    const double paths = job_.spec.evaluation.kl ? 2 : 1;
+    add(m, weights_of, two_blocks());
+    ends(m);
+    states(m, paths, tokens);
+    add(m, chunk_of, std::max(passing(tokens), paths * width_ * tokens * real(model_.hidden)));
+    transients(m, tokens, longest);
+    add(m, logits_of, paths * std::max(one_piece, 4. * 1024 * real(longest)));
+    return with_libraries(m);
+  }
+
+ private:
+  static void add(DeviceMoment& m, const Kind& kind, double bytes) { m.add(kind.what, bytes); }
+
+  double queries() const { return real(model_.heads * model_.head_dim); }
+  double keys() const { return real(model_.kv_heads * model_.head_dim); }
+
+  double sets_alive() const {
+    const bool exact = job_.spec.run.reduction == Reduction::exact;
+    return exact ? real(comm::most_sums_alive(shard_.lanes, shard_.mine)) : 1;
+  }
+  double set_of_sums() const { return real(bytes_of_sums(shape_)); }
+  void sums(DeviceMoment& m, double sets) const { add(m, sums_of, sets * set_of_sums()); }
+
+  /// While one block is worked on, the next one's weights arrive.
+  double two_blocks() const {
+    return std::min(2., real(model_.blocks)) * width_ * block_weights(job_);
+  }
+  /// A moment of the walk over blocks: weights, and two chunks of each path in and out.
+  DeviceMoment walk(const char* name) const {
+    DeviceMoment m{name, {}};
+    add(m, weights_of, two_blocks());
+    states(m, paths_, tokens_);
+    return m;
+  }
+  void states(DeviceMoment& m, double paths, double tokens) const {
+    add(m, chunk_of, 2 * paths * 4 * tokens * real(model_.hidden));
+  }
+  void ends(DeviceMoment& m) const {
+    const double numbers = real(model_.vocabulary) * real(model_.embedding_width);
+    add(m, ends_of, numbers * (4 + width_));
+  }
+
+  /// DeviceTrace of one path, see data/device_block.hpp.
+  double trace(double tokens) const {
+    const double factors =
+        2 * real(model_.hidden) + 2 * queries() + 2 * keys() + real(model_.feed_forward);
+    return tokens * (width_ * factors + 4 * real(model_.hidden));
+  }
+  /// The same of a pass that keeps its output only: at its fullest inside the MLP or the attention.
+  double passing(double tokens) const {
+    const double attention = 2 * queries() + 2 * keys(), mlp = real(model_.feed_forward);
+    return tokens *
+           (width_ * (real(model_.hidden) + std::max(attention, mlp)) + 4 * real(model_.hidden));
+  }
+  /// What a forward pass frees again: gate and up, or rotated queries, in float32; scores.
+  void transients(DeviceMoment& m, double tokens, Index length) const {
+    const double mlp = model_.family == Family::llama ? 2 * real(model_.feed_forward) : 0;
+    add(m, chunk_of, 4 * tokens * std::max(mlp, queries() + keys()));
+    const double scores = 4 * real(std::min<Index>(512, length)) * real(length);
+    add(m, attention_of, std::max(one_piece, scores) * (1 + width_ / 4));
+  }
+  /// A of one head, its sum over a group's heads, the weighted hidden states, for both paths.
+  void value_sums(DeviceMoment& m) const {
+    const double matrices = tokens_ * real(shard_.length);
+    add(m, attention_of, one_piece + paths_ * 2 * width_ * matrices + 4 * matrices);
+    add(m, chunk_of, paths_ * width_ * tokens_ * real(model_.hidden));
+  }
+
+  /// H, R, U and with drift D, P, shift of every input unit; the fullest of all blocks' decks.
+  void sides(DeviceMoment& m) const {
+    double most = 0;
+    for (const auto& specs : job_.specs) most = std::max(most, bytes_of_sides(specs));
+    add(m, sides_of, most);
+  }
+  double bytes_of_sides(const std::vector<QuantSpec>& specs) const {
+    double bytes = 0;
+    for (const InputUnit& unit : planned_units(job_, specs, shard_.length)) {
+      const auto& s = unit.settings;
+      double copies = unit.factor ? 3 : 2;
+      if (shape_.drift && s.drift != Drift::none && s.alpha != 0)
+        copies += 1 + (unit.factor && s.drift == Drift::sequential ? 1 : 0) +
+                  (unit.factor && s.shift_wanted ? 1 : 0);
+      bytes += copies * square(unit.inputs);
+    }
+    return bytes;
+  }
+
+  /// cuSOLVER's and NCCL's own buffers; an estimate, their makers promise nothing.
+  DeviceMoment with_libraries(DeviceMoment m) const {
+    add(m, libraries_of, (ranks_ > 1 ? 768. : 256.) * (1 << 20));
+    return m;
+  }
+
+  const Job& job_;
+  const ModelSpec& model_;
+  const calib::Shard& shard_;
+  int ranks_;
+  SumShape shape_;
+  double width_;  // bytes of a factor of products
+  double paths_;  // full precision and quantized
+  double tokens_ = 0;
+};
+
+}  // namespace
+
+void DeviceMoment::add(const std::string& what, double bytes) {
+  if (bytes <= 0) return;
+  for (MemoryItem& item : items)
+    if (item.what == what) {
+      item.bytes += bytes;
+      return;
+    }
+  items.push_back({what, bytes});
+}
+
+double DeviceMoment::bytes() const {
+  return std::accumulate(items.begin(), items.end(), 0.,
+                         [](double sum, const MemoryItem& item) { return sum + item.bytes; });
+}
+
+std::vector<DeviceMoment> device_moments(const Job& job, const calib::Shard& shard, int ranks) {
+  const Model model(job, shard, ranks);
+  return {model.embedding(), model.forward(), model.statistics(), model.reduction(),
+          model.factor(),    model.solve(),   model.advance(),    model.evaluation()};
+}
+
+DeviceMoment fullest_device_moment(const Job& job, const calib::Shard& shard, int ranks) {
+  const auto moments = device_moments(job, shard, ranks);
+  return *std::max_element(moments.begin(), moments.end(),
+                           [](const auto& a, const auto& b) { return a.bytes() < b.bytes(); });
+}
+
+void require_device_memory(const DeviceMoment& fullest, double free, const std::string& device) {
+  if (fullest.bytes() <= free) return;
+  const auto largest =
+      std::max_element(fullest.items.begin(), fullest.items.end(),
+                       [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+  const auto kind = std::find_if(kinds.begin(), kinds.end(),
+                                 [&](const Kind& k) { return largest->what == k.what; });
+  throw MemoryError("not enough device memory: " + bytes_text(fullest.bytes()) +
+                    " predicted for the moment '" + fullest.name + "', most of it (" +
+                    bytes_text(largest->bytes) + ") for " + largest->what + ", " +
+                    bytes_text(free) + " are free on " + device + "; " +
+                    (kind == kinds.end() ? "use a device with more memory" : kind->advice) +
+                    "; --force starts all the same");
+}
+
+}  // namespace constrictor::pipeline
