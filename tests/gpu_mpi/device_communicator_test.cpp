@@ -75,7 +75,8 @@ TEST_F(DeviceRanks, TheRootsValuesGetEverywhere) {
 }
 
 TEST_F(DeviceRanks, OneRankTouchesNoNccl) {
-  const DeviceCommunicator devices(Communicator(), *gpu);
+  const Communicator alone;
+  const DeviceCommunicator devices(alone, *gpu);
   EXPECT_EQ(devices.library(), "none (one rank)");
   auto a = filled(3, 5, 7);
   const DeviceView<float> views[] = {a.view()};
