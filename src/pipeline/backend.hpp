@@ -19,7 +19,7 @@
 #include "device/device.hpp"
 #include "eval/scoring.hpp"
 #include "pipeline/kept_inputs.hpp"
-#include "pipeline/layer_inputs.hpp"
+#include "pipeline/row_tasks.hpp"
 #include "pipeline/walk_checks.hpp"
 
 namespace constrictor::pipeline {
@@ -81,6 +81,9 @@ class Backend {
   virtual std::vector<eval::WindowScore> score(const ModelEnds& ends, View<const float> full,
                                                View<const float> quant,
                                                View<const std::int32_t> ids) = 0;
+
+  /// How `solve` cuts rows into tasks that ranks share out.
+  virtual TaskCut cut() const { return host_cut; }
 
   /// The most device memory that was in use since the last call, bytes; 0 on the host.
   virtual Index take_peak_device_memory() = 0;
