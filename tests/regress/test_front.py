@@ -32,7 +32,7 @@ def test_version_and_help():
     for line in ("compiler", "MPI", "products", "CUDA", "processor"):
         assert line in version.out
     assert run().out == run("--help").out == run("help").out == run("-h").out
-    for command in ("quantize", "evaluate", "inspect"):
+    for command in ("quantize", "evaluate", "inspect", "bench"):
         shown = run(command, "--help")
         assert shown.code == 0 and shown.err == "" and f"constrictor {command}" in shown.out
         assert "PRESETS" not in shown.out and max(map(len, shown.out.splitlines())) <= 110
