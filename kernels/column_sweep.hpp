@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "core/matrix.hpp"
+#include "device/stream.hpp"
 
 namespace constrictor::kernels {
 
@@ -28,6 +29,18 @@ struct PanelGrid {
 template <class T>
 void column_sweep(View<T> W, View<const T> U, View<const T> P, const PanelGrid<T>& grid,
                   View<T> errors, View<std::uint8_t> codes);
+
+/// PanelGrid with everything on the device.
+struct DevicePanelGrid {
+  DeviceView<const float> scale, zero;  // [rows x groups]
+  const std::int32_t* group;            // [n]
+  float top;
+};
+/// The same on the device: 32 rows a block, U and P in shared memory. One launch takes all rows of
+/// all heads.
+void column_sweep(const device::Stream& stream, DeviceView<float> W, DeviceView<const float> U,
+                  DeviceView<const float> P, const DevicePanelGrid& grid, DeviceView<float> errors,
+                  DeviceView<std::uint8_t> codes);
 
 /// The same as plain loops; the oracle.
 template <class T>

@@ -11,6 +11,13 @@
 #include "device/check_cuda.hpp"
 #include "device/stream.hpp"
 
+// Before a loop over an array that has to stay in registers.
+#ifdef CONSTRICTOR_EMULATED_CUDA
+#define CONSTRICTOR_UNROLL
+#else
+#define CONSTRICTOR_UNROLL _Pragma("unroll")
+#endif
+
 namespace constrictor::kernels {
 
 inline constexpr int warp_size = 32;

@@ -44,7 +44,9 @@ function(constrictor_add_gpu_tests LABEL)
     list(FILTER sources EXCLUDE REGEX "/emulation[a-z_]*\\.cpp$")   # tests of the emulation itself
   endif()
   add_executable(test_gpu ${sources})
-  if(NOT CONSTRICTOR_CUDA)
+  if(CONSTRICTOR_CUDA)
+    target_link_libraries(test_gpu PRIVATE CUDA::cudart CUDA::cublas CUDA::cusolver)
+  else()
     target_link_libraries(test_gpu PRIVATE constrictor_emulated)
   endif()
   target_link_libraries(test_gpu PRIVATE constrictor_pipeline constrictor_flags GTest::gtest)
@@ -65,4 +67,31 @@ function(constrictor_add_gpu_tests LABEL)
     set_tests_properties(${LABEL}_${topic} PROPERTIES TIMEOUT 300 LABELS ${LABEL} ENVIRONMENT OMP_WAIT_POLICY=passive
       SKIP_REGULAR_EXPRESSION "no CUDA device here")
   endforeach()
+endfunction()
+
+# constrictor_add_gpu_mpi_tests(LABEL): tests/gpu_mpi/*.cpp in one executable, test_gpu_mpi, under mpirun with a device
+# for each rank.
+function(constrictor_add_gpu_mpi_tests LABEL)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/gpu_mpi/*.cpp)
+  add_executable(test_gpu_mpi ${sources} mpi_main.cpp)
+  if(CONSTRICTOR_CUDA)
+    target_link_libraries(test_gpu_mpi PRIVATE CUDA::cudart)
+  else()
+    target_link_libraries(test_gpu_mpi PRIVATE constrictor_emulated)
+  endif()
+  target_link_libraries(test_gpu_mpi PRIVATE constrictor_pipeline constrictor_flags GTest::gtest MPI::MPI_CXX)
+  set(environment "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1;OMP_WAIT_POLICY=passive")
+  foreach(ranks 1 2 3)
+    add_test(NAME ${LABEL}_mpi_np${ranks}
+             COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:test_gpu_mpi>)
+    set_tests_properties(${LABEL}_mpi_np${ranks} PROPERTIES PROCESSORS ${ranks} TIMEOUT 120 LABELS ${LABEL}
+      ENVIRONMENT "${environment};CONSTRICTOR_EMULATED_DEVICES=${ranks}" SKIP_REGULAR_EXPRESSION "no CUDA device here")
+  endforeach()
+  # A launcher that lets the others live, so that they have to notice by themselves.
+  add_test(NAME ${LABEL}_mpi_rank_death
+           COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --mca orte_enable_recovery 1 ${MPIEXEC_NUMPROC_FLAG} 2 $<TARGET_FILE:test_gpu_mpi>
+                   --gtest_also_run_disabled_tests --gtest_filter=DeviceRanks.DISABLED_ARankThatDiesIsNoticed)
+  set_tests_properties(${LABEL}_mpi_rank_death PROPERTIES PROCESSORS 2 TIMEOUT 60 LABELS ${LABEL}
+    ENVIRONMENT "${environment};CONSTRICTOR_EMULATED_DEVICES=2" SKIP_REGULAR_EXPRESSION "no CUDA device here"
+    PASS_REGULAR_EXPRESSION "after less than 30 s: [^\n]*rank 1 on [^\n]* has died")
 endfunction()

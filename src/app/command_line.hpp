@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/bench.hpp"
+
 namespace constrictor::app {
 
 enum class Command {
@@ -15,7 +17,8 @@ enum class Command {
   plan,
   sweep,
   status,
-  retry
+  retry,
+  bench
 };
 
 /// What the user asked for. UserError when it makes no sense: one sentence, and where help is.
@@ -29,7 +32,8 @@ struct CommandLine {
   bool force = false;                  // quantize
   std::string model;                   // evaluate: --model instead of a run
   std::vector<std::string> tokens;     // evaluate: --tokens
-  std::vector<std::string> overrides;  // quantize, evaluate: --set
+  std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
+  pipeline::BenchOptions bench;        // bench: device and threads are filled in later
   std::vector<std::string> arguments;  // tokens: handed on as they are
   int ranks = 1;                       // plan, sweep: of each run
   int jobs = 1;                        // sweep: runs at the same time

@@ -24,6 +24,8 @@ class HostBackend final : public Backend {
   Index chunk_tokens() const override { return calib::chunk_tokens; }
   void stage(const Block&) override {}  // the weights lie where they are used
 
+  std::shared_ptr<void> pinned(View<float>) override { return nullptr; }
+
   Matrix<float> embed(const ModelEnds& ends, View<const std::int32_t> ids) override {
     return model::embed(settings_.model, ends, ids);
   }
@@ -76,6 +78,7 @@ class HostBackend final : public Backend {
     return eval::score_windows(head, full_input.view(), quant_input.view(), ids);
   }
 
+  std::optional<DeviceRoom> device_room() const override { return std::nullopt; }
   Index take_peak_device_memory() override { return 0; }
   std::string product_library() const override { return linalg::product_library(); }
 

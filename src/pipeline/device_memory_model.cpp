@@ -2,45 +2,24 @@
 #include "pipeline/device_memory_model.hpp"
 
 #include <algorithm>
-#include <array>
-#include <numeric>
+#include <utility>
 
-#include "core/memory.hpp"
+#include "pipeline/device_memory_words.hpp"
 
 namespace constrictor::pipeline {
 namespace {
 
+using namespace device_memory;
+
 double real(Index n) { return static_cast<double>(n); }
 double square(Index n) { return 4 * real(n) * real(n); }  // bytes of a float32 matrix [n x n]
-
-/// The words of the tables, and what to do when a row is too large.
-struct Kind {
-  const char* what;
-  const char* advice;
-};
-constexpr Kind weights_of{"weights of two blocks", "use a device with more memory"};
-constexpr Kind sums_of{"sums of statistics",
-                       "use run.reduction: fast, more ranks, or quant.value_hessian: input"};
-constexpr Kind packed_of{"sums on their way", "use run.reduction: exact on more ranks"};
-constexpr Kind chunk_of{"a chunk of tokens",
-                        "use more run.lanes (shorter chunks) or shorter sequences"};
-constexpr Kind attention_of{"attention probabilities", "use shorter sequences"};
-constexpr Kind sides_of{"factored Hessians",
-                        "use quant.value_hessian: input, or quant.drift: none"};
-constexpr Kind factor_of{"one factorization", "use a device with more memory"};
-constexpr Kind rows_of{"rows in work", "use a device with more memory"};
-constexpr Kind ends_of{"embedding and head", "use a device with more memory"};
-constexpr Kind logits_of{"logits", "use shorter evaluation windows"};
-constexpr Kind libraries_of{"libraries", "use a device with more memory"};
-constexpr std::array kinds = {weights_of, sums_of, packed_of, chunk_of,  attention_of, sides_of,
-                              factor_of,  rows_of, ends_of,   logits_of, libraries_of};
 
 /// A piece of a table that the device's functions hold at a time: see linalg::attention_sequences
 /// and eval::score_windows, which cut their scratch memory to it.
 constexpr double one_piece = 64 << 20;
-/// Numbers in flight of one piece of rows: see quant's solvers on the device.
+/// Rows of one task of the device's solver, and how many matrices of their size it holds.
+constexpr Index rows_in_work = 1024;
 constexpr double row_copies = 12;
-constexpr Index rows_in_work = 4096;
 
 /// Sizes that the moments share.
 class Model {
@@ -60,7 +39,7 @@ class Model {
   DeviceMoment embedding() const {
     DeviceMoment m{"embedding", {}};
     ends(m);
-    states(m, 1, tokens_);
+    add(m, chunk_of, 4 * real(calib::device_chunk_tokens) * real(model_.hidden));
     return with_libraries(m);
   }
 
@@ -69,6 +48,7 @@ class Model {
     DeviceMoment m = walk("forward");
     sums(m, sets_alive());
     add(m, chunk_of, paths_ * trace(tokens_));
+    if (!shape_.drift && model_.blocks > 1) add(m, chunk_of, passing(tokens_));
     transients(m, tokens_, shard_.length);
     return with_libraries(m);
   }
@@ -82,65 +62,75 @@ class Model {
   }
 
   DeviceMoment reduction() const {
-    DeviceMoment m = walk("sum over ranks");
+    DeviceMoment m{"sum over ranks", {}};
+    add(m, weights_of, two_blocks());
     sums(m, sets_alive());
-    const bool fast = job_.spec.run.reduction == Reduction::fast;
     // Gram sums as triangles, the rest as it is.
+    const bool fast = job_.spec.run.reduction == Reduction::fast;
     if (fast && ranks_ > 1) add(m, packed_of, set_of_sums() * (shape_.drift ? 0.75 : 0.5));
     return with_libraries(m);
   }
 
   DeviceMoment factor() const {
-    DeviceMoment m = walk("factors");
-    sums(m, 1);
+    DeviceMoment m = between("factors");
     sides(m);
-    const Index largest = std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
-    // Raw H and D, the flipped H and its factor; with drift D U', its triangle and the propagator.
-    add(m, factor_of, square(largest) * (shape_.drift ? 5 : 3));
+    // The factor of the flipped matrix, or with drift D U', its triangle, and D in sweep order. A
+    // second try in float64 needs 8; it is rare, and worth a late message rather than a refusal.
+    add(m, factor_of, square(largest_inputs()) * (shape_.drift ? 3 : 1));
     return with_libraries(m);
   }
 
   DeviceMoment solve() const {
-    DeviceMoment m = walk("solvers");
-    sums(m, 1);
+    DeviceMoment m = between("solvers");
     sides(m);
-    const Index inputs = std::max(model_.hidden, model_.feed_forward);
-    const Index rows = std::min(rows_in_work, std::max(model_.hidden, model_.feed_forward));
-    add(m, rows_of, row_copies * 4 * real(rows) * real(inputs));
+    const double inputs = real(largest_inputs()), rows = real(rows_in_work);
+    // The grid search splits the root into two bfloat16 matrices, and scores candidates in pieces.
+    constexpr double candidates = 200, most = 1 << 29, panel = 4. * 1024;
+    add(m, rows_of,
+        row_copies * 4 * rows * inputs + square(largest_inputs()) +
+            std::min(most, candidates * rows * (2 * inputs + panel)));
     return with_libraries(m);
   }
 
   DeviceMoment advance() const {
     DeviceMoment m = walk("quantized forward");
-    add(m, chunk_of, passing(tokens_));
+    sums(m, 1);
+    add(m, chunk_of, passing(tokens_) + 2 * 32 * tokens_);  // and four float64 errors a token
     transients(m, tokens_, shard_.length);
     return with_libraries(m);
   }
 
   DeviceMoment evaluation() const {
     DeviceMoment m{"evaluation", {}};
-    double tokens = 0;
-    Index longest = 0;
-    for (const Tokens& set : job_.evaluation) {
-      const Index windows =
-          std::min(set.sequences(), std::max<Index>(1, calib::device_chunk_tokens / set.length()));
-      tokens = std::max(tokens, real(windows * set.length()));
-      longest = std::max(longest, set.length());
-    }
     if (job_.evaluation.empty()) return m;
-    const double paths = job_.spec.evaluation.kl ? 2 : 1;
-    add(m, weights_of, two_blocks());
-    ends(m);
-    states(m, paths, tokens);
-    add(m, chunk_of, std::max(passing(tokens), paths * width_ * tokens * real(model_.hidden)));
+    const auto [tokens, longest] = evaluated();
+    sums(m, 1);  // of the last block
+    add(m, weights_of, one_block());
+    states(m, 1, tokens);
+    add(m, chunk_of, passing(tokens));
     transients(m, tokens, longest);
-    add(m, logits_of, paths * std::max(one_piece, 4. * 1024 * real(longest)));
+    return with_libraries(m);
+  }
+
+  DeviceMoment scores() const {
+    DeviceMoment m{"scores", {}};
+    if (job_.evaluation.empty()) return m;
+    const auto [tokens, longest] = evaluated();
+    const double paths = job_.spec.evaluation.kl ? 2 : 1;
+    sums(m, 1);
+    ends(m);
+    add(m, chunk_of, (4 + paths * width_) * tokens * real(model_.hidden));
+    constexpr double fewest_columns = 1024;
+    add(m, logits_of, paths * std::max(one_piece, 4 * fewest_columns * real(longest)));
     return with_libraries(m);
   }
 
  private:
   static void add(DeviceMoment& m, const Kind& kind, double bytes) { m.add(kind.what, bytes); }
 
+  Index largest_inputs() const {
+    return std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
+  }
   double queries() const { return real(model_.heads * model_.head_dim); }
   double keys() const { return real(model_.kv_heads * model_.head_dim); }
 
@@ -151,19 +141,36 @@ class Model {
   double set_of_sums() const { return real(bytes_of_sums(shape_)); }
   void sums(DeviceMoment& m, double sets) const { add(m, sums_of, sets * set_of_sums()); }
 
-  /// While one block is worked on, the next one's weights arrive.
-  double two_blocks() const {
-    return std::min(2., real(model_.blocks)) * width_ * block_weights(job_);
-  }
-  /// A moment of the walk over blocks: weights, and two chunks of each path in and out.
+  double one_block() const { return width_ * block_weights(job_); }
+  double two_blocks() const { return one_block() * (model_.blocks > 1 ? 2 : 1); }
+  /// The walk of chunks through a block, while the next one's weights arrive.
   DeviceMoment walk(const char* name) const {
     DeviceMoment m{name, {}};
     add(m, weights_of, two_blocks());
-    states(m, paths_, tokens_);
+    states(m, model_.blocks > 1 ? 2 : 1, tokens_);  // of one path in the first block
     return m;
   }
+  /// Between two walks: the sums of this block, the weights of the next.
+  DeviceMoment between(const char* name) const {
+    DeviceMoment m{name, {}};
+    sums(m, 1);
+    add(m, weights_of, model_.blocks > 1 ? one_block() : 0);
+    return m;
+  }
+  /// A chunk in work and one on its way in, and one on its way out: chunk_walk_gpu.hpp.
   void states(DeviceMoment& m, double paths, double tokens) const {
-    add(m, chunk_of, 2 * paths * 4 * tokens * real(model_.hidden));
+    add(m, chunk_of, (2 * paths + 1) * 4 * tokens * real(model_.hidden));
+  }
+  /// Tokens of a chunk, and of the longest window.
+  std::pair<double, Index> evaluated() const {
+    double tokens = 0;
+    Index longest = 0;
+    for (const Tokens& set : job_.evaluation) {
+      const Index windows = std::max<Index>(1, calib::device_chunk_tokens / set.length());
+      tokens = std::max(tokens, real(std::min(set.sequences(), windows) * set.length()));
+      longest = std::max(longest, set.length());
+    }
+    return {tokens, longest};
   }
   void ends(DeviceMoment& m) const {
     const double numbers = real(model_.vocabulary) * real(model_.embedding_width);
@@ -189,11 +196,16 @@ class Model {
     const double scores = 4 * real(std::min<Index>(512, length)) * real(length);
     add(m, attention_of, std::max(one_piece, scores) * (1 + width_ / 4));
   }
-  /// A of one head, its sum over a group's heads, the weighted hidden states, for both paths.
+  /// Probabilities of one head, their products summed over a group, in both paths, and weighted
+  /// inputs: hessian::add_value_sums, which takes as many sequences as fit into its scratch memory.
   void value_sums(DeviceMoment& m) const {
-    const double matrices = tokens_ * real(shard_.length);
-    add(m, attention_of, one_piece + paths_ * 2 * width_ * matrices + 4 * matrices);
-    add(m, chunk_of, paths_ * width_ * tokens_ * real(model_.hidden));
+    constexpr double most = 3. * (1 << 29);
+    const double length = real(shard_.length);
+    const double rounded = width_ < 4 ? width_ : 0;  // with float32 products it is the sum itself
+    const double sequence =
+        length * (length * (paths_ * (width_ + 4) + rounded) + width_ * real(model_.hidden));
+    const double all = tokens_ / length * sequence;
+    add(m, attention_of, one_piece + std::min(all, std::max(most, sequence)));
   }
 
   /// H, R, U and with drift D, P, shift of every input unit; the fullest of all blocks' decks.
@@ -233,46 +245,10 @@ class Model {
 
 }  // namespace
 
-void DeviceMoment::add(const std::string& what, double bytes) {
-  if (bytes <= 0) return;
-  for (MemoryItem& item : items)
-    if (item.what == what) {
-      item.bytes += bytes;
-      return;
-    }
-  items.push_back({what, bytes});
-}
-
-double DeviceMoment::bytes() const {
-  return std::accumulate(items.begin(), items.end(), 0.,
-                         [](double sum, const MemoryItem& item) { return sum + item.bytes; });
-}
-
 std::vector<DeviceMoment> device_moments(const Job& job, const calib::Shard& shard, int ranks) {
   const Model model(job, shard, ranks);
-  return {model.embedding(), model.forward(), model.statistics(), model.reduction(),
-          model.factor(),    model.solve(),   model.advance(),    model.evaluation()};
-}
-
-DeviceMoment fullest_device_moment(const Job& job, const calib::Shard& shard, int ranks) {
-  const auto moments = device_moments(job, shard, ranks);
-  return *std::max_element(moments.begin(), moments.end(),
-                           [](const auto& a, const auto& b) { return a.bytes() < b.bytes(); });
-}
-
-void require_device_memory(const DeviceMoment& fullest, double free, const std::string& device) {
-  if (fullest.bytes() <= free) return;
-  const auto largest =
-      std::max_element(fullest.items.begin(), fullest.items.end(),
-                       [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
-  const auto kind = std::find_if(kinds.begin(), kinds.end(),
-                                 [&](const Kind& k) { return largest->what == k.what; });
-  throw MemoryError("not enough device memory: " + bytes_text(fullest.bytes()) +
-                    " predicted for the moment '" + fullest.name + "', most of it (" +
-                    bytes_text(largest->bytes) + ") for " + largest->what + ", " +
-                    bytes_text(free) + " are free on " + device + "; " +
-                    (kind == kinds.end() ? "use a device with more memory" : kind->advice) +
-                    "; --force starts all the same");
+  return {model.embedding(), model.forward(), model.statistics(), model.reduction(), model.factor(),
+          model.solve(),     model.advance(), model.evaluation(), model.scores()};
 }
 
 }  // namespace constrictor::pipeline

@@ -18,6 +18,7 @@ struct Share {
   Index chunk = 1;  // windows that go together
   Index first = 0, last = 0;
   Matrix<float> quant, full;  // residual streams, [windows * length x hidden]
+  std::shared_ptr<void> quant_pinned, full_pinned;
 
   Share(const Tokens& set, Index chunk_tokens, int ranks, int rank) : tokens(&set) {
     chunk = std::max<Index>(1, chunk_tokens / set.length());
@@ -52,6 +53,8 @@ std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoi
     for (Share& share : shares) {
       share.quant = backend.embed(ends, share.ids());
       if (compare) share.full = share.quant;
+      share.quant_pinned = backend.pinned(share.quant.view());
+      share.full_pinned = backend.pinned(share.full.view());
     }
     for (Index b = 0; b < model.blocks; ++b) {
       screen.progress(

@@ -2,11 +2,11 @@
 #include "quant/grid.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "kernels/column_sweep.hpp"
+#include "kernels/uniform_grid.hpp"
 
 namespace constrictor::quant {
 namespace {
@@ -15,16 +15,7 @@ using kernels::code_of;
 
 /// x^2.4 of x >= 0.
 inline double power_2_4(double x) { return std::pow(x, 2.4); }
-/// x^2 (x^2)^(1/5); the fifth root by Newton from a guess on the exponent, 3 steps reach float32.
-inline float power_2_4(float x) {
-  const float a = x * x;
-  float root = std::bit_cast<float>(std::bit_cast<std::uint32_t>(a) / 5 + 0x32c9af22u);
-  for (int step = 0; step < 3; ++step) {
-    const float square = root * root;
-    root = 0.2f * (4.f * root + a / (square * square));
-  }
-  return a * root;
-}
+using kernels::power_2_4;
 
 template <class T>
 T error_power(const T* w, Index n, T scale, T zero, T top) {

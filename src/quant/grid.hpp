@@ -7,6 +7,7 @@
 
 #include "core/matrix.hpp"
 #include "data/specs.hpp"
+#include "kernels/uniform_grid.hpp"
 
 namespace constrictor::quant {
 
@@ -42,13 +43,13 @@ struct Range {
   T zeros[2];  // candidates for z in the order of the search
   int n_zeros;
   T scale(Index shrink, T top) const {  // of p = 1 - shrink / 100
-    return (high - low) / top * (T(1) - T(shrink) / T(100));
+    return kernels::shrunk_scale(low, high, shrink, top);
   }
 };
 template <class T>
 Range<T> range_of(const T* weights, Index count, const GridSettings& settings);
 
-inline constexpr Index shrinks = 100;  // p = 1 - i / 100, i = 0 .. 99
+inline constexpr Index shrinks = kernels::grid_shrinks;
 
 /// What `hessian` scores errors with.
 template <class T>

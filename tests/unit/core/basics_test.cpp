@@ -115,6 +115,21 @@ TEST(PhaseTimer, Adds) {
   EXPECT_GE(phases["work"], 0);
 }
 
+TEST(PhaseTimer, TellsTheObserverOfBeginningAndEnd) {
+  static std::string told;
+  const PhaseObserver before = phase_observer;
+  phase_observer = {[](const char* phase) { told += std::string("<") + phase; },
+                    [] { told += ">"; }};
+  SecondsByPhase phases;
+  {
+    const PhaseTimer outer(phases, "a");
+    const PhaseTimer inner(phases, "b");
+    phase_observer = before;  // whoever was told of the beginning is told of the end
+  }
+  { const PhaseTimer unseen(phases, "c"); }
+  EXPECT_EQ(told, "<a<b>>");
+}
+
 TEST(BuildInfo, IsFilledIn) {
   EXPECT_FALSE(build_info().version.empty());
   EXPECT_FALSE(build_info().compiler.empty());

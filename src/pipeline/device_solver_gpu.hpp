@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "comm/device_communicator.hpp"
+#include "data/device_factored.hpp"
+#include "pipeline/block_solver.hpp"
+#include "pipeline/device_statistics_gpu.hpp"
+
+namespace constrictor::pipeline {
+
+/// Tasks of 1024 rows, or 8 heads, one after the other on the device of the rank; input sides stay
+/// there, output sides (small) are factored on the host.
+class DeviceSolver final : public BlockSolver {
+ public:
+  /// `statistics` null: raw statistics come from `inputs` (a stored file).
+  DeviceSolver(const comm::Communicator& ranks, const device::Context& gpu,
+               const comm::DeviceCommunicator& devices, const LayerInputs& inputs,
+               DeviceStatistics* statistics);
+  TaskCut cut() const override { return {1024, 8}; }
+  void factor(Index unit) override;
+  void share(Index unit, int owner) override;
+  SideFacts facts(Index unit) const override;
+  std::vector<TaskResult> solve(const std::vector<RowTask>& tasks,
+                                const std::vector<Index>& numbers) override;
+
+ private:
+  struct Side {
+    DeviceInputSide input;
+    std::string failure;
+  };
+  hessian::DeviceInputStatistics raw(const InputUnit& unit);
+  TaskResult solve(const RowTask& task);
+  TaskResult round_plainly(const RowTask& task);
+
+  const comm::Communicator& ranks_;
+  const device::Context& gpu_;
+  const comm::DeviceCommunicator& devices_;
+  const LayerInputs& inputs_;
+  DeviceStatistics* statistics_;
+  std::vector<Side> sides_;
+};
+
+}  // namespace constrictor::pipeline

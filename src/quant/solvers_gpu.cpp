@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "quant/solvers_gpu.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/loss_sums.hpp"
+#include "linalg/gemm_gpu.hpp"
+#include "quant/refine_gpu.hpp"
+#include "quant/row_blocks_gpu.hpp"
+#include "quant/sweep_gpu.hpp"
+
+namespace constrictor::quant {
+namespace {
+
+using device::DeviceMatrix;
+using linalg::Transpose;
+
+/// The weights on the device, columns of dead inputs zero.
+DeviceMatrix<float> live_weight(const device::Context& gpu, const DeviceProblem& problem) {
+  auto live = device::uploaded<float>(gpu, problem.weight, "weights to quantize");
+  for (const Index dead : problem.input->dead)
+    device::set_zero<float>(live.view().cols_from(dead, 1), gpu.main());
+  return live;
+}
+
+/// W* = W + W shift when the drift is exact, else W.
+DeviceMatrix<float> target_weight(const device::Context& gpu, DeviceView<const float> W,
+                                  const DeviceProblem& problem) {
+  auto target = device::copied<float>(gpu, W, "weights to aim at");
+  if (problem.spec->drift == Drift::exact && !problem.input->shift.empty())
+    linalg::gemm<float, float>(gpu, Transpose::no, Transpose::no, 1, W, problem.input->shift.view(),
+                               1, target.view());
+  return target;
+}
+
+double sum(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.);
+}
+
+/// Refines the scales, finds the losses, brings everything to the host. The objective is two-sided
+/// where `heads` are given.
+Solution<float> finished(const device::Context& gpu, DeviceView<const float> W,
+                         const DeviceProblem& problem,
+                         const std::vector<const OutputSide<float>*>& heads,
+                         const DeviceMatrix<std::uint8_t>& codes, DeviceGrid& grid) {
+  const DeviceHeads sides(gpu, heads, W.rows);
+  const DeviceObjective objective(gpu, W, *problem.input, sides);
+  Solution<float> solution;
+  solution.loss_scale = objective.scale();
+  DeviceMatrix<float> Q(gpu, W.rows, W.cols, "dequantized weights");
+  {
+    DeviceMatrix<std::uint8_t> rounded(gpu, W.rows, W.cols, "codes of plain rounding");
+    kernels::round_to_grid(gpu.main(), W, grid.rows(), rounded.view());
+    kernels::dequantize(gpu.main(), read_only(rounded.view()), grid.rows(), Q.view());
+    const auto product = objective.input_product(read_only(Q.view()));
+    solution.loss_rounding = sum(objective.row_losses(read_only(Q.view()), product.view()));
+  }
+  auto refinement = refine_scales(gpu, objective, codes.view(), problem.spec->refine_passes, grid);
+  solution.loss_before = refinement.loss_before;
+  solution.loss_after = refinement.loss_after;
+  solution.row_loss = std::move(refinement.row_loss);
+
+  kernels::dequantize(gpu.main(), codes.view(), grid.rows(), Q.view());
+  DeviceMatrix<double> energy(gpu, 1, W.cols, "energies of columns");
+  kernels::column_energy(gpu.main(), read_only(Q.view()), W, energy.data());
+  const auto columns = device::downloaded<double>(gpu, read_only(energy.view()));
+  solution.column_energy.assign(columns.values().begin(), columns.values().end());
+  solution.codes = device::downloaded<std::uint8_t>(gpu, codes.view());
+  solution.grid = downloaded(gpu, grid, problem.spec->bits);
+  return solution;
+}
+
+DeviceGrid fitted_grid(const device::Context& gpu, DeviceView<const float> W,
+                       const DeviceProblem& problem) {
+  const auto settings = grid_settings(*problem.spec);
+  const Index size = settings.group_size > 0 ? settings.group_size : W.cols;
+  DeviceGrid grid(gpu, W.rows, W.cols, settings.bits, size);
+  GridFitter(gpu, *problem.input, settings).fit(W, grid.scale.view(), grid.zero.view());
+  return grid;
+}
+
+void check(const DeviceProblem& problem) {
+  CONSTRICTOR_REQUIRE(problem.input != nullptr && problem.spec != nullptr, problem.weight.rows);
+  CONSTRICTOR_REQUIRE(problem.input->H.rows() == problem.weight.cols, problem.input->H.rows(),
+                      problem.weight.cols);
+}
+
+Solution<float> solve_gptq(const device::Context& gpu, const DeviceProblem& problem) {
+  const auto live = live_weight(gpu, problem);
+  const auto target = target_weight(gpu, live.view(), problem);
+  auto grid = fitted_grid(gpu, target.view(), problem);
+  DeviceMatrix<std::uint8_t> codes(gpu, live.rows(), live.cols(), "codes");
+  ColumnSweep(gpu, *problem.input, grid.group_size).run(target.view(), grid.rows(), codes.view());
+  return finished(gpu, live.view(), problem, {}, codes, grid);
+}
+
+}  // namespace
+
+Solution<float> solve_rtn(const device::Context& gpu, const DeviceProblem& problem) {
+  check(problem);
+  const auto live = live_weight(gpu, problem);
+  auto grid = fitted_grid(gpu, live.view(), problem);
+  DeviceMatrix<std::uint8_t> codes(gpu, live.rows(), live.cols(), "codes");
+  kernels::round_to_grid(gpu.main(), live.view(), grid.rows(), codes.view());
+  return finished(gpu, live.view(), problem, {}, codes, grid);
+}
+
+Solution<float> solve(const device::Context& gpu, const DeviceProblem& problem) {
+  check(problem);
+  if (problem.spec->method == Method::rtn) return solve_rtn(gpu, problem);
+  if (problem.spec->method == Method::gptq || problem.heads.empty())
+    return solve_gptq(gpu, problem);
+  const auto live = live_weight(gpu, problem);
+  auto [codes, grid] =
+      solve_row_blocks(gpu, target_weight(gpu, live.view(), problem).view(), problem);
+  return finished(gpu, live.view(), problem, problem.heads, codes, grid);
+}
+
+}  // namespace constrictor::quant

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "data/device_factored.hpp"
+#include "quant/grid_gpu.hpp"
+
+namespace constrictor::quant {
+
+/// quant::sweep on the device, for rows that share an input side.
+class ColumnSweep {
+ public:
+  /// `side` must outlive the sweep.
+  ColumnSweep(const device::Context& gpu, const DeviceInputSide& side, Index group_size);
+
+  /// Codes [rows x in] in original order of W [rows x in] on the grids scale and zero [rows x
+  /// groups].
+  void run(DeviceView<const float> W, const kernels::RowGrids& grids,
+           DeviceView<std::uint8_t> codes) const;
+
+ private:
+  const device::Context* gpu_;
+  const DeviceInputSide* side_;
+  device::DeviceMatrix<std::int32_t> order_;  // empty = original
+  device::DeviceMatrix<std::int32_t> group_;  // [1 x in] of the columns in sweep order
+};
+
+}  // namespace constrictor::quant
