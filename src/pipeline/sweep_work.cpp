@@ -43,6 +43,7 @@ class Worker {
     while (true) {
       if (stop_requested() && !told) {
         for (const SweepChild& child : children_) child.signal(SIGUSR1);
+        screen_.line("asked to stop by " + stop_signal());
         told = true;
       }
       reap();

@@ -2,6 +2,8 @@
 """Sweeps of short runs: decks, what a folder holds, whether two sweeps hold the same bits, and a library that lies."""
 
 import json
+import os
+import signal
 import subprocess
 
 from program import ENVIRONMENT, run
@@ -38,6 +40,23 @@ def work(sweep, *options, timeout=120):
     result = run(*sweep_arguments(sweep, *options), timeout=timeout)
     assert result.code == 0, result
     return result
+
+
+def children_of(process):
+    try:
+        with open(f"/proc/{process}/task/{process}/children") as file:
+            below = [int(word) for word in file.read().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return below + [process for child in below for process in children_of(child)]
+
+
+def kill(processes, number=signal.SIGKILL):
+    for process in processes:
+        try:
+            os.kill(process, number)
+        except ProcessLookupError:
+            pass
 
 
 def state_of(folder):

@@ -1,33 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kill -9 at fifty random moments: the worker, its runs, or both. What is finished in the end has the same bits."""
 
-import os
 import random
 import signal
 import time
 
 from program import finish, start
-from sweeps import assert_complete, plan, sweep_arguments, work, write_sweep
+from sweeps import assert_complete, children_of, kill, plan, sweep_arguments, work, write_sweep
 
 KILLS = 50
 AXES = "\n  - {key: quant.method, values: [gptq, turboboa]}\n  - {key: quant.bits, values: [2, 3]}\n"
-
-
-def children_of(process):
-    try:
-        with open(f"/proc/{process}/task/{process}/children") as file:
-            below = [int(word) for word in file.read().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return below + [process for child in below for process in children_of(child)]
-
-
-def kill(processes):
-    for process in processes:
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def test_killed_at_fifty_random_moments(deck, tmp_path):
