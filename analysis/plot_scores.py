@@ -4,9 +4,9 @@
 import numpy as np
 
 from analysis.errors import UserError
+from analysis.plot_layers import layers_of, of_runs
 from analysis.plot_runs import phrase, varying
-from analysis.plot_style import COLOURS, MARKERS, legend_below, line_style, log_scale, panels, whole_ticks
-from analysis.plot_layers import kinds_in_order, layers_of, of_runs
+from analysis.plot_style import COLOURS, MARKERS, kinds_in_order, legend_below, line_style, log_scale, panels, whole_ticks
 
 PHASES = ["load", "statistics", "reduce", "factor", "solve", "advance", "write", "evaluation"]  # in the order of a block
 
