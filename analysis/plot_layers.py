@@ -30,7 +30,7 @@ def draw_layers(results, rows):
         for number, row in enumerate(rows):
             one = mine[row["run_dir"]]
             one = one[one["kind"] == kind]
-            panel.plot(one["block"], one["relative_loss"], markersize=4, **line_style(number))
+            panel.plot(one["block"], one["relative_loss"], markersize=max(2, 4.5 - len(one) / 16), **line_style(number))
         panel.set_title(kind, loc="left", fontsize=10)
         log_scale(panel.yaxis)
         whole_ticks(panel.xaxis, layers["block"])

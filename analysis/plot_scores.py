@@ -32,7 +32,8 @@ def full_line(panel, rows):
 def draw_bits(results, rows, dataset=None):
     """Perplexity against bits: a line for all else in which the runs differ, through the best run at each width."""
     name, rows = perplexities(results, rows, dataset)
-    axes = [axis for axis in varying(results, rows) if axis != "bits"] or (results.axes or ["method"])[:1]
+    summed = results.sweep.cell if results.sweep else {}
+    axes = [axis for axis in varying(results, rows) if axis != "bits" and axis not in summed] or (results.axes or ["method"])[:1]
     lines = {}
     for row in rows:
         bits = str(row["bits"]).rstrip("*")
@@ -124,8 +125,8 @@ def draw_overview(results, rows, dataset=None):
     if finite and max(finite) > 20 * min(finite):
         log_scale(left.yaxis)
     full_line(left, scored)
-    left.set_xticks(range(len(rows)), [row["label"] for row in rows], rotation=0 if len(rows) < 4 else 25,
-                    ha="center" if len(rows) < 4 else "right")
+    flat = sum(len(row["label"]) for row in rows) < 30
+    left.set_xticks(range(len(rows)), [row["label"] for row in rows], rotation=0 if flat else 25, ha="center" if flat else "right")
     left.margins(y=0.12)
     full = ", ".join(line.get_label() for line in left.get_lines())
     left.set_title(f"Perplexity on {name}" + (f"\n(dashed: {full})" if full else ""), loc="left", fontsize=11)
