@@ -83,7 +83,7 @@ class Backend {
                                                View<const std::int32_t> ids) = 0;
 
   /// How `solve` cuts rows into tasks that ranks share out.
-  virtual TaskCut cut() const { return host_cut; }
+  virtual TaskCut cut() const = 0;
 
   /// The most device memory that was in use since the last call, bytes; 0 on the host.
   virtual Index take_peak_device_memory() = 0;

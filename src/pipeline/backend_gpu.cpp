@@ -155,6 +155,7 @@ class DeviceBackend final : public Backend {
     return scores;
   }
 
+  TaskCut cut() const override { return device_cut; }
   Index take_peak_device_memory() override {
     const Index peak = gpu_.memory().peak;
     gpu_.reset_peak();
