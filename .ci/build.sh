@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Configures and compiles a preset: cpu into build/, cpu-asan into build/asan, cuda into build/cuda, bundle into build/bundle; quiet unless
+# Configures and compiles a preset: cpu into build/, the others into build/asan, build/cuda, build/bundle; quiet unless
 # something is wrong.   build.sh JOBS [PRESET]
 set -euo pipefail
 cd "$(dirname "$0")/.."

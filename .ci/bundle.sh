@@ -8,7 +8,7 @@ jobs=${1:-2} built=build/bundle out=build/constrictor-cuda system=/usr/lib/x86_6
 most=$((60 * 1000 * 1000))  # bytes
 
 .ci/build.sh "$jobs" bundle
-[[ -e experiments/demo/tokens/evaluation.tokens.h5 ]] || { .ci/build.sh "$jobs" cpu; experiments/demo/make_tokens.sh; }
+[[ -e experiments/demo/tokens/evaluation.tokens.h5 ]] || { .ci/build.sh "$jobs" cpu; experiments/demo/tokens.sh; }
 
 echo "== gathering $out"
 rm -rf $out

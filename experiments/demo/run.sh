@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 demo=experiments/demo
 
-experiments/demo/make_tokens.sh
+echo "== text to token files"
+$demo/tokens.sh
 
 runs=()
 for method in gptq boa turboboa; do
@@ -18,5 +19,5 @@ for method in gptq boa turboboa; do
 done
 
 echo "== result"
-python -m analysis.tables "${runs[@]}"
-python -m analysis.plots "${runs[@]}" --out runs/demo/demo.png
+python -m analysis table "${runs[@]}"
+python -m analysis plot overview "${runs[@]}" --out runs/demo/demo.png

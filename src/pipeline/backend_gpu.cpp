@@ -156,6 +156,9 @@ class DeviceBackend final : public Backend {
   }
 
   TaskCut cut() const override { return device_cut; }
+  std::optional<DeviceRoom> device_room() const override {
+    return DeviceRoom{static_cast<double>(gpu_.memory().free), gpu_.name()};
+  }
   Index take_peak_device_memory() override {
     const Index peak = gpu_.memory().peak;
     gpu_.reset_peak();

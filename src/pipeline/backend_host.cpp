@@ -79,6 +79,7 @@ class HostBackend final : public Backend {
   }
 
   TaskCut cut() const override { return host_cut; }
+  std::optional<DeviceRoom> device_room() const override { return std::nullopt; }
   Index take_peak_device_memory() override { return 0; }
   std::string product_library() const override { return linalg::product_library(); }
 

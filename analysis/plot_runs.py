@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which runs a picture shows, and what they are called in it."""
+
+from analysis import cells
+from analysis.errors import UserError
+
+
+def shown_runs(results, only=(), most=None, best=True):
+    """Rows of Results.runs (dicts) with "label", of runs that have a finished block; of a sweep's best-of cells the best.
+
+    `only`: texts "AXIS=NAME". More than `most` runs are refused with what could be chosen."""
+    rows = [row for row in results.runs.to_dict("records") if row["run_dir"] in results.run_dirs]
+    if best and results.sweep and results.sweep.cell and results.dataset():
+        found = cells.cells_of(results, "perplexity", results.dataset(), results.sweep.cell)
+        kept = {member["member"] for cell in found if cell.best for member in cell.best.members[:1]}
+        rows = [row for row in rows if row["member"] in kept]
+    for choice in only:
+        name, _, value = choice.partition("=")
+        if not value or name not in results.runs:
+            axes = results.axes or ["method", "bits", "group_size"]
+            raise UserError(f"--only {choice}: AXIS=NAME expected, with an axis out of {', '.join(axes)}")
+        rows = [row for row in rows if str(row[name]) == value]
+    if not rows:
+        raise UserError("no finished block in these runs, nothing to draw" if not only else
+                        f"--only {' --only '.join(only)}: leaves no run with a finished block")
+    name_runs(results, rows)
+    if most and len(rows) > most:
+        axes = varying(results, rows)
+        choices = "; ".join(f"{axis}: {', '.join(dict.fromkeys(str(row[axis]) for row in rows))}" for axis in axes)
+        raise UserError(f"{len(rows)} runs are too many for this picture ({most} at most); choose with --only AXIS=NAME "
+                        f"({choices or 'or give fewer runs'})")
+    return rows
+
+
+def varying(results, rows):
+    """Axes (without a sweep: method, bits, group size, model) in which these runs differ."""
+    axes = results.axes or ["model", "method", "bits", "group_size"]
+    return [axis for axis in axes if len({row[axis] for row in rows}) > 1]
+
+
+def name_runs(results, rows):
+    """Sets "label": what tells a run from the others, as short as it can be."""
+    axes = varying(results, rows) or (results.axes or ["method"])[:1]
+    for row in rows:
+        row["label"] = ", ".join(phrase(axis, row[axis]) for axis in axes)
+    labels = [row["label"] for row in rows]
+    for row in rows:
+        if labels.count(row["label"]) > 1:
+            row["label"] += f" ({row['run']})"
+    again = [row["label"] for row in rows]
+    for number, row in enumerate(rows, 1):  # folders of one name in two places
+        row["label"] += f" #{number}" if again.count(row["label"]) > 1 else ""
+
+
+def phrase(axis, value):
+    """"TurboBoA", "2 bits", "N 16": a bare number is told with what it counts."""
+    text = "?" if value is None or value != value else str(value)
+    if axis == "bits":
+        return f"{text} bits"
+    axis = {"group_size": "groups of"}.get(axis, axis)
+    return f"{axis} {text}" if text[:1].isdigit() else text
