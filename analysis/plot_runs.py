@@ -39,22 +39,31 @@ def varying(results, rows):
 
 
 def name_runs(results, rows):
-    """Sets "label": what tells a run from the others, as short as it can be."""
-    axes = varying(results, rows) or (results.axes or ["method"])[:1]
-    for row in rows:
-        row["label"] = ", ".join(phrase(axis, row[axis]) for axis in axes)
-    labels = [row["label"] for row in rows]
-    for row in rows:
-        if labels.count(row["label"]) > 1:
-            row["label"] += f" ({row['run']})"
-    again = [row["label"] for row in rows]
-    for number, row in enumerate(rows, 1):  # folders of one name in two places
-        row["label"] += f" #{number}" if again.count(row["label"]) > 1 else ""
+    """Sets "label": what tells a run from the others, as short as it can be. Axes that cells sum up come in only where
+    without them two runs have one name, and folders only where the axes do not tell."""
+    axes = varying(results, rows)
+    told = [axis for axis in axes if not results.sweep or axis not in results.sweep.cell]
+    for chosen in (told, axes):
+        for row in rows:
+            row["label"] = label(row, chosen or (results.axes or ["method"])[:1])
+        if len({row["label"] for row in rows}) == len(rows):
+            return
+    for mark in ("{run}", "#{number}"):  # folders of one name may lie in two places
+        labels = [row["label"] for row in rows]
+        for number, row in enumerate(rows, 1):
+            row["label"] += f" ({mark.format(run=row['run'], number=number)})" if labels.count(row["label"]) > 1 else ""
+
+
+def label(row, axes):
+    """"TurboBoA, 2 bits"; a word that several axes have is told with its axis: "row order original"."""
+    values = [str(row[axis]) for axis in axes]
+    return ", ".join(phrase(axis, value) if values.count(value) == 1 or value[:1].isdigit() else f"{axis} {value}"
+                     for axis, value in zip(axes, values))
 
 
 def phrase(axis, value):
     """"TurboBoA", "2 bits", "N 16": a bare number is told with what it counts."""
-    text = "?" if value is None or value != value else str(value)
+    text = "?" if value is None or str(value) == "nan" else str(value)
     if axis == "bits":
         return f"{text} bits"
     axis = {"group_size": "groups of"}.get(axis, axis)

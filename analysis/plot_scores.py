@@ -4,9 +4,9 @@
 import numpy as np
 
 from analysis.errors import UserError
+from analysis.plot_layers import layers_of, of_runs
 from analysis.plot_runs import phrase, varying
-from analysis.plot_style import COLOURS, MARKERS, legend_below, line_style, log_scale, panels, whole_ticks
-from analysis.plot_layers import kinds_in_order, of_runs
+from analysis.plot_style import COLOURS, MARKERS, kinds_in_order, legend_below, line_style, log_scale, panels, whole_ticks
 
 PHASES = ["load", "statistics", "reduce", "factor", "solve", "advance", "write", "evaluation"]  # in the order of a block
 
@@ -32,7 +32,8 @@ def full_line(panel, rows):
 def draw_bits(results, rows, dataset=None):
     """Perplexity against bits: a line for all else in which the runs differ, through the best run at each width."""
     name, rows = perplexities(results, rows, dataset)
-    axes = [axis for axis in varying(results, rows) if axis != "bits"] or (results.axes or ["method"])[:1]
+    summed = results.sweep.cell if results.sweep else {}
+    axes = [axis for axis in varying(results, rows) if axis != "bits" and axis not in summed] or (results.axes or ["method"])[:1]
     lines = {}
     for row in rows:
         bits = str(row["bits"]).rstrip("*")
@@ -55,7 +56,7 @@ def draw_bits(results, rows, dataset=None):
     return figure
 
 
-def draw_phases(results, rows):
+def draw_phases(_, rows):
     """Seconds by phase, a bar a run."""
     rows = [row for row in rows if isinstance(row.get("seconds_by_phase"), dict)]
     if not rows:
@@ -110,9 +111,7 @@ def draw_scaling(results, rows):
 
 def draw_overview(results, rows, dataset=None):
     """The demo's picture: perplexity of each run as bars, and the loss of every layer through the depth of the model."""
-    layers = results.layers
-    if "relative_loss" not in layers:
-        raise UserError("no loss of any layer is on record in these runs")
+    layers = layers_of(rows)
     figure, ((left, right),) = panels(1, 2, 5.5, 4.4, width_ratios=[1, 2.1])
     name, scored = perplexities(results, rows, dataset)
     values = [row["perplexity"] for row in scored]
@@ -124,8 +123,8 @@ def draw_overview(results, rows, dataset=None):
     if finite and max(finite) > 20 * min(finite):
         log_scale(left.yaxis)
     full_line(left, scored)
-    left.set_xticks(range(len(rows)), [row["label"] for row in rows], rotation=0 if len(rows) < 4 else 25,
-                    ha="center" if len(rows) < 4 else "right")
+    flat = sum(len(row["label"]) for row in rows) < 30
+    left.set_xticks(range(len(rows)), [row["label"] for row in rows], rotation=0 if flat else 25, ha="center" if flat else "right")
     left.margins(y=0.12)
     full = ", ".join(line.get_label() for line in left.get_lines())
     left.set_title(f"Perplexity on {name}" + (f"\n(dashed: {full})" if full else ""), loc="left", fontsize=11)

@@ -25,6 +25,8 @@ from analysis.sweep_runs import find_folders
 
 FIRST = ["run", "run_dir", "run_id", "state", "blocks_done", "blocks", "eta_seconds", "message", "warnings", "method", "bits",
          "group_size", "model", "ranks", "threads", "seconds", "seconds_by_phase"]
+RESERVED = {"member", "run", "run_dir", "run_id", "state", "message", "warnings", "seconds", "value", "full", "label", "dataset",
+            "perplexity", "block", "layer", "kind", "window"}  # what an axis cannot be called
 SCORES = ["dataset", "perplexity", "full_perplexity", "kl_to_full", "top1_agreement", "windows", "length"]
 
 
@@ -34,6 +36,8 @@ class Results:
     def __init__(self, run_dirs, sweep=None):
         self.sweep = sweep
         self.axes = [axis.label for axis in sweep.axes] if sweep else []
+        if taken := RESERVED & set(self.axes):
+            raise UserError(f"{sweep.path}: an axis cannot be called '{min(taken)}', that is a column of the tables; give it a label")
         members = [(m.run_dir, m.labels) for m in sweep.members] if sweep else [(str(run), {}) for run in run_dirs]
         runs, scores = [], []
         for number, (run_dir, labels) in enumerate(members):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Sums, multiples and orders of whole matrices on the device.
+// Sums and multiples of whole matrices on the device.
 #include "core/bfloat16.hpp"
 #include "core/matrix.hpp"
 #include "device/stream.hpp"
@@ -13,11 +13,6 @@ void scale(const device::Stream& stream, double factor, DeviceView<T> X);
 
 /// X <- X + Y
 void add(const device::Stream& stream, DeviceView<const float> Y, DeviceView<float> X);
-
-/// to_rc <- from_(order_r)(order_c)
-///   from, to [n x n], not the same memory; order [1 x n], a permutation
-void reorder(const device::Stream& stream, DeviceView<const float> from,
-             DeviceView<const std::int32_t> order, DeviceView<float> to);
 
 /// The columns of X with these numbers <- 0.   columns [1 x count]
 void clear_columns(const device::Stream& stream, DeviceView<const Index> columns,

@@ -23,13 +23,6 @@ struct Add {
   __device__ void operator()(Index r, Index c) const { X(r, c) += Y(r, c); }
 };
 
-struct Reorder {
-  DeviceView<const float> from;
-  const std::int32_t* order;
-  DeviceView<float> to;
-  __device__ void operator()(Index r, Index c) const { to(r, c) = from(order[r], order[c]); }
-};
-
 struct ClearColumns {
   const Index* columns;
   DeviceView<float> X;
@@ -50,14 +43,6 @@ template void scale(const device::Stream&, double, DeviceView<bfloat16>);
 void add(const device::Stream& stream, DeviceView<const float> Y, DeviceView<float> X) {
   CONSTRICTOR_REQUIRE(X.rows == Y.rows && X.cols == Y.cols, X.rows, X.cols, Y.rows, Y.cols);
   for_each_element("add", stream, X.rows, X.cols, Add{Y, X});
-}
-
-void reorder(const device::Stream& stream, DeviceView<const float> from,
-             DeviceView<const std::int32_t> order, DeviceView<float> to) {
-  CONSTRICTOR_REQUIRE(from.rows == from.cols && to.rows == from.rows && to.cols == from.rows &&
-                          order.rows == 1 && order.cols == from.rows,
-                      from.rows, from.cols, to.rows, to.cols, order.cols);
-  for_each_element("reorder", stream, to.rows, to.cols, Reorder{from, order.data, to});
 }
 
 void clear_columns(const device::Stream& stream, DeviceView<const Index> columns,

@@ -4,6 +4,7 @@
 #include "hessian/damping.hpp"
 #include "kernels/arithmetic.hpp"
 #include "kernels/convert.hpp"
+#include "kernels/permute.hpp"
 #include "kernels/scan.hpp"
 #include "kernels/triangle.hpp"
 #include "linalg/factor_gpu.hpp"
@@ -36,7 +37,7 @@ DeviceMatrix<float> reordered(const device::Context& gpu, const DeviceMatrix<flo
   if (order.empty()) return device::copied<float>(gpu, M.view(), "a statistic in sweep order");
   const auto positions = device::uploaded(gpu, order, "the order of columns");
   DeviceMatrix<float> out(gpu, M.rows(), M.cols(), "a statistic in sweep order");
-  kernels::reorder(gpu.main(), M.view(), positions.view(), out.view());
+  kernels::gather<float>(gpu.main(), M.view(), {positions.data(), positions.data()}, out.view());
   return out;
 }
 

