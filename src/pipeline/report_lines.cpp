@@ -78,6 +78,9 @@ std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job
   lines.push_back("memory       " + bytes_text(prediction.bytes_per_rank) +
                   " a rank predicted, fullest in the " + prediction.fullest + "; disk " +
                   bytes_text(prediction.disk_bytes));
+  if (prediction.device)
+    lines.push_back("on device    " + bytes_text(prediction.device->bytes()) +
+                    " predicted, fullest: " + prediction.device->name);
   lines.push_back("run          " + job.folder + " (id " + job.run_id + ")");
   if (ranks.size() > job.calibration.sequences())
     lines.push_back(
@@ -161,6 +164,13 @@ void show_prediction(const Job& job, const Prediction& prediction, Screen& scree
   for (const auto& item : prediction.memory) rows.push_back({item.what, bytes_text(item.bytes)});
   rows.push_back({"together", bytes_text(prediction.bytes_per_rank)});
   screen.table(rows);
+  if (prediction.device) {
+    rows = {{"memory of one device, " + prediction.device->name, "bytes"}};
+    for (const auto& item : prediction.device->items)
+      rows.push_back({item.what, bytes_text(item.bytes)});
+    rows.push_back({"together", bytes_text(prediction.device->bytes())});
+    screen.table(rows);
+  }
   screen.line("memory of this node   " + bytes_text(prediction.bytes_per_node) + " predicted, " +
               bytes_text(static_cast<double>(available_memory())) + " available");
   screen.line("disk                  " + bytes_text(prediction.disk_bytes) + " in " + job.folder);

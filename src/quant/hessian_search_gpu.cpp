@@ -12,7 +12,7 @@
 // How far |s y - h| may be from |e R|, v short for it:
 //   |w - s Z| |rest| from the split       <= (|w| + s sqrt(n) / 2) |rest|
 //   sums in float32, on tensor cores too  <= u (v + 2 |h|),  u = 2^-24 (16 + n / 16)
-//   scores of float32 products in general <= 1e-5 v
+//   the root itself, scores in float32     <= 2.5e-5 v
 // Candidates that this leaves in doubt are scored as e H e' in float32, as the CPU does.
 #include "quant/hessian_search_gpu.hpp"
 
@@ -38,7 +38,7 @@ Index rounded_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 float sum_error(Index n) { return std::ldexp(16.f + static_cast<float>(n) / 16.f, -24); }
 
-float relative_error(Index n) { return 1e-5f + sum_error(n); }
+float relative_error(Index n) { return 2.5e-5f + sum_error(n); }
 
 }  // namespace
 
