@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells whether two runs hold the same bits, whatever machine, number of ranks or interruptions they had.
+"""Tells whether two runs hold the same bits, whatever machine, number of ranks or interruptions they had: what
+`python -m analysis diff` rests on, and tests that kill runs."""
 
-    python -m analysis.compare_runs A B      exit code 0: equal, 1: different (the first difference is printed)
-"""
-
-import argparse
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from analysis.errors import UserError, call
-from analysis.read_results import check_schema, find_runs, open_h5, plain
+from analysis.read_results import check_schema, open_h5, plain
 
 # What may differ: when, where and by which build it ran. The deck also holds paths and machine settings; run_id,
 # the hash of the deck without those, is compared in its place.
@@ -90,29 +85,3 @@ def differences(run_a, run_b, counts):
                 check_schema(run / name, file.attrs.get("schema"))
             for sentence in group_difference("", a, b, counts):
                 yield f"{name}: {sentence}"
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m analysis.compare_runs", description=__doc__.split("\n")[0])
-    parser.add_argument("a", metavar="A", help="run folder")
-    parser.add_argument("b", metavar="B", help="run folder")
-    parser.add_argument("--all", action="store_true", help="print every difference, not only the first")
-    options = parser.parse_args(arguments)
-    for run in (options.a, options.b):
-        if find_runs([run]) != [Path(run)]:
-            raise UserError(f"{run}: holds several runs, one is needed")
-    counts = dict.fromkeys(("files", "groups", "datasets"), 0)
-    found = 0
-    for sentence in differences(options.a, options.b, counts):
-        print(sentence)
-        found += 1
-        if not options.all:
-            break
-    if found:
-        return 1
-    print(f"equal: {counts['files']} files, {counts['groups']} groups, {counts['datasets']} datasets")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(call(main, "analysis.compare_runs"))

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only reader of the result schema: run folders -> tidy pandas tables.
+"""The only reader of the result schema: run folders -> plain dicts and tidy pandas tables.
 
-    layers = load(["runs/demo/gptq", "runs/demo/boa"])    one row per run, block and layer
-    scores = load_evaluations(["runs/demo/gptq"])         one row per run and data set
-    log = load_log("runs/demo/gptq")                      one row per event
-    state = load_state("runs/demo/gptq")                  progress, as a dict
+    load_run("runs/demo/gptq")           what run.h5 says, as a dict
+    load_scores(["runs/demo/gptq"])      one row per run and data set
+    load_layers(["runs/demo/gptq"])      one row per run, block and layer
+    load_windows(["runs/demo/gptq"])     one row per run, data set and window
+    load_errors("runs/demo/gptq", "row") one array per block and layer
+    load_log("runs/demo/gptq")           one row per event
+    load_state("runs/demo/gptq")         progress, as a dict
 
-A run that is still going, or was broken off, gives the blocks that are finished.
+A run that is still going, or was broken off, gives the blocks that are finished. `analysis.load` joins all of it.
 """
 
 import json
@@ -56,15 +59,24 @@ def plain(value):
 
 def find_runs(paths):
     """Run folders among and below the given paths, in the order given (below one: by name)."""
-    found = []
+    found = {}
     for path in map(Path, paths):
         if not path.is_dir():
             raise UserError(f"{path}: no such folder")
-        runs = [path] if is_run(path) else sorted(p for p in path.rglob("*") if p.is_dir() and is_run(p))
+        runs = list(runs_below(path))
         if not runs:
             raise UserError(f"{path}: holds no run (a run folder has run.h5 or blocks/*.h5)")
-        found += [run for run in runs if run not in found]
-    return found
+        found |= dict.fromkeys(runs)
+    return list(found)
+
+
+def runs_below(path):
+    """A run folder holds no others: its own folders are not searched, which is what makes a thousand of them quick."""
+    if is_run(path):
+        yield path
+        return
+    for folder in sorted(entry.name for entry in os.scandir(path) if entry.is_dir()):
+        yield from runs_below(path / folder)
 
 
 def is_run(path):
@@ -77,14 +89,17 @@ def load_run(run):
     if not path.exists():
         return {}
     with open_h5(path) as file:
-        values = attributes(file)
+        return checked_run(path, attributes(file))
+
+
+def checked_run(path, values):
     if "schema" not in values:
         raise UserError(f"{path}: has no attribute 'schema': not a result of constrictor")
     check_schema(path, values["schema"])
     return values
 
 
-def load(run_dirs):
+def load_layers(run_dirs):
     """One row per run, block and layer.
 
     Columns: `run` (folder name), `run_dir`, `block` (number), `layer` (name in the block), `kind` (last part of the
@@ -94,19 +109,47 @@ def load(run_dirs):
     rows = []
     for run in find_runs(run_dirs):
         about_run = {f"run.{name}": value for name, value in with_phases(load_run(run)).items()}
-        for path in sorted((run / "blocks").glob("*.h5")):
-            with open_h5(path) as file:
-                about_block = with_phases(attributes(file))
-                check_schema(path, about_block.get("schema"))
-                about_block = {f"block.{name}": value for name, value in about_block.items()}
-                for layer, group in file.items():
-                    if isinstance(group, h5py.Group):
-                        rows.append({"run": run.name, "run_dir": str(run), "block": int(path.stem), "layer": layer,
-                                     "kind": layer.rsplit(".", 1)[-1], **attributes(group), **about_block, **about_run})
-    table = pd.DataFrame(rows)
+        for path, file in block_files(run):
+            about_block = {f"block.{name}": value for name, value in with_phases(attributes(file)).items()}
+            for layer, group in file.items():
+                if isinstance(group, h5py.Group):
+                    rows.append({"run": run.name, "run_dir": str(run), "block": int(path.stem), "layer": layer,
+                                 "kind": layer.rsplit(".", 1)[-1], **attributes(group), **about_block, **about_run})
+    table = pd.DataFrame(rows, columns=None if rows else ["run", "run_dir", "block", "layer", "kind"])
     if {"loss_after", "loss_scale"} <= set(table.columns):
         table["relative_loss"] = table["loss_after"] / table["loss_scale"].where(table["loss_scale"] > 0)
     return table
+
+
+def block_files(run):
+    """Yields (path, open file) of every finished block, in order."""
+    for path in sorted((Path(run) / "blocks").glob("*.h5")):
+        with open_h5(path) as file:
+            check_schema(path, file.attrs.get("schema"))
+            yield path, file
+
+
+def load_blocks(run_dirs):
+    """One row per run and block: `run`, `run_dir`, `block` and the attributes of the block's file."""
+    rows = [{"run": run.name, "run_dir": str(run), **with_phases(attributes(file)), "block": int(path.stem)}
+            for run in find_runs(run_dirs) for path, file in block_files(run)]
+    return pd.DataFrame(rows, columns=None if rows else ["run", "run_dir", "block"])
+
+
+def load_errors(run, which):
+    """{(block, layer): array}: `which` = "row", share of every row in the loss divided by its even share of
+    loss_scale (so that 1 is as bad as an all-zero row of average weight), or "column", the norms of the columns of
+    Q - W divided by their mean in the layer."""
+    found = {}
+    for path, file in block_files(run):
+        for layer, group in file.items():
+            name = {"row": "error/row_loss", "column": "error/column_energy"}[which]
+            if not isinstance(group, h5py.Group) or name not in group:
+                continue
+            values = group[name][()].astype(np.float64)
+            even = float(group.attrs.get("loss_scale", 0)) / len(values) if which == "row" else values.mean()
+            found[int(path.stem), layer] = values / even if even > 0 else np.full(len(values), np.nan)
+    return found
 
 
 def with_phases(values):
@@ -115,15 +158,38 @@ def with_phases(values):
     return {**values, "seconds_by_phase": json.loads(text)} if isinstance(text, str) else values
 
 
-def load_evaluations(run_dirs):
+def load_scores(run_dirs):
     """One row per run and data set: `run`, `run_dir`, `dataset` and the attributes of /evaluation/<dataset>."""
     rows = []
     for run in find_runs(run_dirs):
+        rows += [{"run": run.name, "run_dir": str(run), **scores} for scores in load_run_and_scores(run)[1]]
+    return pd.DataFrame(rows, columns=None if rows else ["run", "run_dir", "dataset"])
+
+
+def load_run_and_scores(run):
+    """(attributes of run.h5, list of score dicts) from one opening of the file; ({}, []) while there is none."""
+    path = Path(run) / "run.h5"
+    if not path.exists():
+        return {}, []
+    with open_h5(path) as file:
+        values = checked_run(path, attributes(file))
+        return values, [{**attributes(group), "dataset": name} for name, group in file.get("evaluation", {}).items()]
+
+
+def load_windows(run_dirs):
+    """One row per run, data set and window: `run`, `run_dir`, `dataset`, `window` and what is stored a window
+    (`nll`, `full_nll`: mean cross-entropy in nats; `kl`)."""
+    tables = []
+    for run in find_runs(run_dirs):
         if load_run(run):  # also checks the schema
             with open_h5(run / "run.h5") as file:
-                rows += [{"run": run.name, "run_dir": str(run), "dataset": name, **attributes(group)}
-                         for name, group in file.get("evaluation", {}).items()]
-    return pd.DataFrame(rows, columns=None if rows else ["run", "run_dir", "dataset"])
+                for name, group in file.get("evaluation", {}).items():
+                    values = {key: item[()] for key, item in group.items() if isinstance(item, h5py.Dataset)}
+                    table = pd.DataFrame(values).rename_axis("window").reset_index()
+                    tables.append(table.assign(run=run.name, run_dir=str(run), dataset=name))
+    first = ["run", "run_dir", "dataset", "window"]
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=first)
+    return table[first + [column for column in table if column not in first]]
 
 
 def load_log(run):
@@ -140,10 +206,10 @@ def load_log(run):
 
 
 def load_state(run):
-    """state.json: progress of the run; {} before there is any."""
+    """state.json: progress of the run; {} before there is any (a stale network cache shows an empty file)."""
     path = Path(run) / "state.json"
     try:
-        state = json.loads(path.read_text())
+        state = json.loads(path.read_text() or "{}")
     except FileNotFoundError:
         return {}
     except ValueError:

@@ -14,4 +14,8 @@ void scale(const device::Stream& stream, double factor, DeviceView<T> X);
 /// X <- X + Y
 void add(const device::Stream& stream, DeviceView<const float> Y, DeviceView<float> X);
 
+/// The columns of X with these numbers <- 0.   columns [1 x count]
+void clear_columns(const device::Stream& stream, DeviceView<const Index> columns,
+                   DeviceView<float> X);
+
 }  // namespace constrictor::kernels

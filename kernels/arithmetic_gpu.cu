@@ -23,6 +23,12 @@ struct Add {
   __device__ void operator()(Index r, Index c) const { X(r, c) += Y(r, c); }
 };
 
+struct ClearColumns {
+  const Index* columns;
+  DeviceView<float> X;
+  __device__ void operator()(Index r, Index i) const { X(r, columns[i]) = 0; }
+};
+
 }  // namespace
 
 template <class T>
@@ -37,6 +43,11 @@ template void scale(const device::Stream&, double, DeviceView<bfloat16>);
 void add(const device::Stream& stream, DeviceView<const float> Y, DeviceView<float> X) {
   CONSTRICTOR_REQUIRE(X.rows == Y.rows && X.cols == Y.cols, X.rows, X.cols, Y.rows, Y.cols);
   for_each_element("add", stream, X.rows, X.cols, Add{Y, X});
+}
+
+void clear_columns(const device::Stream& stream, DeviceView<const Index> columns,
+                   DeviceView<float> X) {
+  for_each_element("clear_columns", stream, X.rows, columns.size(), ClearColumns{columns.data, X});
 }
 
 }  // namespace constrictor::kernels

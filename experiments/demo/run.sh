@@ -6,10 +6,7 @@ cd "$(dirname "$0")/../.."
 demo=experiments/demo
 
 echo "== text to token files"
-build/constrictor tokens --tokenizer $demo/model --text $demo/text/calibration.txt.xz --sampler wikitext2-train \
-  --seed 0 --sequences 128 --length 256 --out $demo/tokens/calibration.tokens.h5
-build/constrictor tokens --tokenizer $demo/model --text $demo/text/evaluation.txt.xz --sampler windows \
-  --sequences 256 --length 256 --out $demo/tokens/evaluation.tokens.h5
+$demo/tokens.sh
 
 runs=()
 for method in gptq boa turboboa; do
@@ -22,5 +19,5 @@ for method in gptq boa turboboa; do
 done
 
 echo "== result"
-python -m analysis.tables "${runs[@]}"
-python -m analysis.plots "${runs[@]}" --out runs/demo/demo.png
+python -m analysis table "${runs[@]}"
+python -m analysis plot overview "${runs[@]}" --out runs/demo/demo.png

@@ -126,6 +126,48 @@ CommandLine parse_inspect(const Texts& words) {
   return line;
 }
 
+CommandLine parse_bench(const Texts& words) {
+  CommandLine line;
+  line.command = Command::bench;
+  pipeline::BenchOptions& bench = line.bench;
+  Index sequences = 128;
+  double link = 50;
+  std::string device = "cpu";
+  po::options_description options("options");
+  options.add_options()("shape", po::value(&bench.shape)->value_name("name"),
+                        "the model's shape, see below")(
+      "blocks", po::value(&bench.blocks)->default_value(2), "blocks to measure")(
+      "sequences", po::value(&sequences)->default_value(128), "calibration sequences")(
+      "length", po::value(&bench.length)->default_value(2048), "tokens of a sequence")(
+      "device", po::value(&device)->default_value("cpu"), "cpu or cuda")(
+      "set", assignments(), "replaces a key of quant or run; may be given many times")(
+      "seed", po::value(&bench.seed)->default_value(1), "of weights and hidden states")(
+      "json", po::value(&bench.json)->value_name("file"), "writes the figures there, too")(
+      "scaling", "predicts 1 to 64 ranks from what one took")(
+      "link", po::value(&link)->default_value(50, "50"), "GB/s between ranks, for --scaling")(
+      "help", "prints this");
+  po::options_description all;
+  all.add(options).add_options()("nothing", po::value<std::string>(), "");
+  const auto values = parsed(all, "nothing", words, "bench");
+  if (values.count("help") != 0) {
+    std::ostringstream text;
+    text << options;
+    return help_line(help_of_bench(text.str()));
+  }
+  if (values.count("nothing") != 0)
+    throw UserError("bench: '" + text_of(values, "nothing") +
+                    "' is no option; see constrictor bench --help");
+  if (bench.shape.empty())
+    throw UserError("bench: --shape is missing; see constrictor bench --help");
+  if (!(link > 0)) throw UserError("bench: --link must be above 0");
+  bench.link = 1e9 * link;
+  bench.scaling = values.count("scaling") != 0;
+  line.overrides = texts_of(values, "set");
+  line.overrides.push_back("calibration.sequences=" + std::to_string(sequences));
+  line.overrides.push_back("run.device=" + device);
+  return line;
+}
+
 }  // namespace
 
 CommandLine parse_command_line(const std::vector<std::string>& words) {
@@ -135,6 +177,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   if (words[0] == "quantize") return parse_quantize(rest);
   if (words[0] == "evaluate") return parse_evaluate(rest);
   if (words[0] == "inspect") return parse_inspect(rest);
+  if (words[0] == "bench") return parse_bench(rest);
   CommandLine line;
   if (words[0] == "tokens") {
     line.command = Command::tokens;
@@ -147,7 +190,8 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   }
   throw UserError(
       "'" + words[0] +
-      "' is no command; commands are quantize, evaluate, inspect, tokens; see constrictor --help");
+      "' is no command; commands are quantize, evaluate, inspect, tokens, bench; see constrictor "
+      "--help");
 }
 
 bool needs_ranks(const std::vector<std::string>& words) {

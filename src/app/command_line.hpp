@@ -3,9 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/bench.hpp"
+
 namespace constrictor::app {
 
-enum class Command { help, version, quantize, evaluate, inspect, tokens };
+enum class Command { help, version, quantize, evaluate, inspect, tokens, bench };
 
 /// What the user asked for. UserError when it makes no sense: one sentence, and where help is.
 struct CommandLine {
@@ -18,7 +20,8 @@ struct CommandLine {
   bool force = false;                  // quantize
   std::string model;                   // evaluate: --model instead of a run
   std::vector<std::string> tokens;     // evaluate: --tokens
-  std::vector<std::string> overrides;  // quantize, evaluate: --set
+  std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
+  pipeline::BenchOptions bench;        // bench: device and threads are filled in later
   std::vector<std::string> arguments;  // tokens: handed on as they are
 };
 

@@ -7,6 +7,7 @@
 #include "core/build_info.hpp"
 #include "device/device.hpp"
 #include "linalg/gemm.hpp"
+#include "pipeline/bench_shapes.hpp"
 
 namespace constrictor::app {
 
@@ -32,6 +33,7 @@ usage: constrictor COMMAND ...
   evaluate RUN      perplexity and KL of a finished run, or of a model folder (--model)
   inspect RUN       what happened to every layer: loss, damping, retries, seconds
   tokens            text -> token file (once, on a login node)
+  bench             seconds and rates of every phase on random blocks of a real model's shape
   --version         versions and what this build can do
   COMMAND --help    options and examples
 
@@ -71,6 +73,27 @@ examples
   constrictor evaluate --model models/Llama-3.2-1B --tokens tokens/wikitext2-test.tokens.h5
 {})",
                      options, exit_codes);
+}
+
+std::string help_of_bench(const std::string& options) {
+  std::string shapes;
+  for (const std::string& name : pipeline::shape_names())
+    shapes += (shapes.empty() ? "" : ", ") + name;
+  return fmt::format(R"(usage: [mpirun -np RANKS] constrictor bench --shape NAME [options]
+
+Quantizes random blocks of a real model's shape and says what every phase took: seconds, rates,
+share of the product peak measured in the same run, peak memory, and what that makes of the whole
+model. Nothing is read; one file is written for a moment among the temporary ones.
+
+shapes: {}
+
+{}
+examples
+  constrictor bench --shape demo
+  constrictor bench --shape llama-3.2-1b --sequences 2 --length 512 --json bench.json
+  constrictor bench --shape llama-3-8b --device cuda --blocks 3 --scaling
+{})",
+                     shapes, options, exit_codes);
 }
 
 std::string help_of_inspect() {

@@ -8,6 +8,7 @@ namespace constrictor::app {
 std::string help_of_all();
 std::string help_of_quantize(const std::string& options);
 std::string help_of_evaluate(const std::string& options);
+std::string help_of_bench(const std::string& options);
 std::string help_of_inspect();
 
 /// Versions of the program and its libraries and what this build can do, several lines.

@@ -42,7 +42,7 @@ int run_alone(const Words& words) {
   }
 }
 
-/// Commands that all ranks do together: quantize, evaluate.
+/// Commands that all ranks do together: quantize, evaluate, bench.
 void run_on_ranks(const comm::Communicator& ranks, const Words& words) {
   // 3. Read the command line and the deck; all ranks get the same.
   const app::CommandLine line = comm::agree(ranks, [&] { return app::parse_command_line(words); });
@@ -63,6 +63,11 @@ void run_on_ranks(const comm::Communicator& ranks, const Words& words) {
                                             .device = device,
                                             .threads = threads};
     pipeline::quantize_model(ranks, spec, options, screen);
+  } else if (line.command == app::Command::bench) {
+    pipeline::BenchOptions options = line.bench;
+    options.device = device;
+    options.threads = threads;
+    pipeline::bench(ranks, spec, options, screen);
   } else {
     const pipeline::EvaluateOptions options{
         .run_dir = line.run_dir, .device = device, .threads = threads};

@@ -48,16 +48,33 @@ RunSpec deck_for_evaluation(const CommandLine& line) {
   return run;
 }
 
+/// Random blocks have no files: quant and run as in a deck that names none.
+RunSpec deck_for_bench(const CommandLine& line) {
+  for (const std::string& assignment : line.overrides) {
+    const auto starts_with = [&](const char* prefix) { return assignment.rfind(prefix, 0) == 0; };
+    if (!starts_with("quant.") && !starts_with("run.") && !starts_with("calibration.sequences="))
+      throw UserError("--set " + assignment + ": bench takes quant.* and run.* only");
+  }
+  return config::parse_deck("model: {path: none}\ncalibration: {tokens: none}\n", "bench",
+                            line.overrides);
+}
+
+RunSpec deck_of(const CommandLine& line) {
+  switch (line.command) {
+    case Command::evaluate:
+      return deck_for_evaluation(line);
+    case Command::bench:
+      return deck_for_bench(line);
+    default:
+      return config::load_deck(line.deck, line.overrides);
+  }
+}
+
 }  // namespace
 
 RunSpec read_deck(const comm::Communicator& ranks, const CommandLine& line) {
   std::string text;
-  comm::agree_on_root(ranks, [&] {
-    const RunSpec run = line.command == Command::evaluate
-                            ? deck_for_evaluation(line)
-                            : config::load_deck(line.deck, line.overrides);
-    text = config::resolved_text(run);
-  });
+  comm::agree_on_root(ranks, [&] { text = config::resolved_text(deck_of(line)); });
   ranks.broadcast(text);
   RunSpec run = config::parse_deck(text, "the deck of rank 0");
   run.run.run_dir = line.run_dir;

@@ -10,7 +10,8 @@
 
 namespace constrictor::app {
 
-/// Collective. Rank 0 reads the deck (for `evaluate` that of the run, or defaults with --model)
+/// Collective. Rank 0 reads the deck (for `evaluate` that of the run, or defaults with --model; for
+/// `bench` defaults)
 /// with its overrides; all ranks get the same RunSpec, or all fail with its sentence.
 RunSpec read_deck(const comm::Communicator& ranks, const CommandLine& line);
 

@@ -242,8 +242,8 @@ void DeviceCommunicator::sum(std::span<const DeviceView<float>> values,
 
 void DeviceCommunicator::broadcast(std::span<const DeviceView<float>> values, int root,
                                    const device::Stream& stream) const {
-  if (state_->ranks.size() == 1) return;
   CONSTRICTOR_REQUIRE(root >= 0 && root < state_->ranks.size(), root);
+  if (state_->ranks.size() == 1) return;
   state_->grouped(values, "ncclBroadcast", [&](const DeviceView<float>& view) {
     return ncclBroadcast(view.data, view.data, static_cast<std::size_t>(view.size()), ncclFloat32,
                          root, state_->comm, stream.raw());

@@ -3,33 +3,30 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <numeric>
 
+#include "hessian/damping.hpp"
 #include "linalg/factor.hpp"
 #include "linalg/gemm.hpp"
 
 namespace constrictor::hessian {
 namespace {
 
-constexpr int most_retries = 5;
-
 template <class T>
 void require_finite(View<const T> M, const std::string& name, const char* what) {
   for (Index r = 0; r < M.rows; ++r)
     for (Index c = 0; c < M.cols; ++c)
-      if (!std::isfinite(M(r, c)))
-        throw NumericalError(name + ": " + what + " holds NaN or Inf at [" + std::to_string(r) +
-                             ", " + std::to_string(c) + "]; look for it in the model's weights");
+      if (!std::isfinite(M(r, c))) raise_not_finite(name, what, r, c);
 }
 
-/// Positions sorted by falling diagonal, equal entries in their old order.
 template <class T>
-std::vector<std::int32_t> descending(View<const T> H) {
-  std::vector<std::int32_t> order(static_cast<std::size_t>(H.rows));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return H(a, a) > H(b, b); });
-  return order;
+std::vector<T> diagonal_of(const Matrix<T>& M) {
+  std::vector<T> d(static_cast<std::size_t>(M.rows()));
+  for (Index i = 0; i < M.rows(); ++i) d[static_cast<std::size_t>(i)] = M(i, i);
+  return d;
+}
+template <class T>
+void set_diagonal(const std::vector<T>& d, Matrix<T>& M) {
+  for (Index i = 0; i < M.rows(); ++i) M(i, i) = d[static_cast<std::size_t>(i)];
 }
 
 template <class T>
@@ -42,12 +39,6 @@ Matrix<T> reordered(View<const T> M, const std::vector<std::int32_t>& order) {
                       : M(order[static_cast<std::size_t>(r)], order[static_cast<std::size_t>(c)]);
   return out;
 }
-
-struct Attempt {
-  double damping;
-  int retries = 0;
-  bool in_double = false;
-};
 
 bool factor_in_double(View<const float> H, View<float> U, View<float> R) {
   Matrix<double> wide(U.rows, U.cols), wide_root(R.rows, R.cols);
@@ -67,32 +58,16 @@ bool factor_in_double(View<const double>, View<double>, View<double>) {
 template <class T>
 Attempt damp_and_factor(Matrix<T>& H, Matrix<T>& U, Matrix<T>& R, std::vector<std::int32_t>& order,
                         Order how, double damping, const std::string& name) {
-  const Index n = H.rows();
-  std::vector<T> diagonal(static_cast<std::size_t>(n));
-  double mean = 0;
-  for (Index i = 0; i < n; ++i)
-    mean += static_cast<double>(diagonal[static_cast<std::size_t>(i)] = H(i, i));
-  mean /= static_cast<double>(std::max<Index>(n, 1));
-  if (how == Order::descending) order = descending<T>(H.view());  // damping does not change it
-  U = Matrix<T>::uninitialized(n, n);
-  Attempt attempt{damping};
-  for (;; attempt.damping *= 10, ++attempt.retries) {
-    for (Index i = 0; i < n; ++i)
-      H(i, i) = diagonal[static_cast<std::size_t>(i)] + T(attempt.damping * mean);
+  const auto diagonal = diagonal_of(H);
+  if (how == Order::descending) order = descending(diagonal);  // damping does not change it
+  U = Matrix<T>::uninitialized(H.rows(), H.rows());
+  return damp_until_factored(diagonal, damping, name, [&](const std::vector<T>& damped_diagonal) {
+    set_diagonal(damped_diagonal, H);
     const auto in_sweep_order = reordered<T>(H.view(), order);
-    attempt.in_double = false;
-    if (linalg::inverse_factor<T>(in_sweep_order.view(), U.view(), R.view())) return attempt;
-    attempt.in_double = true;
-    if (factor_in_double(in_sweep_order.view(), U.view(), R.view())) return attempt;
-    if (attempt.retries == most_retries) break;
-  }
-  const auto [low, high] = std::minmax_element(diagonal.begin(), diagonal.end());
-  char numbers[160];
-  std::snprintf(numbers, sizeof numbers, "diagonal from %.3g to %.3g, damping up to %.3g tried",
-                static_cast<double>(*low), static_cast<double>(*high), attempt.damping);
-  throw FactorizationError(
-      name + ": the Hessian could not be factored (" + numbers +
-      "); use more calibration tokens, a higher quant.damping, or allow quant.fallback: rtn");
+    if (linalg::inverse_factor<T>(in_sweep_order.view(), U.view(), R.view())) return Factored::yes;
+    return factor_in_double(in_sweep_order.view(), U.view(), R.view()) ? Factored::in_double
+                                                                       : Factored::no;
+  });
 }
 
 template <class T>
@@ -110,11 +85,9 @@ InputSide<T> checked_input(View<const T> H, View<const T> D, Index length,
   require_finite(D, name, "the drift D");
   InputSide<T> side;
   side.H = Matrix<T>(H);
-  for (Index i = 0; i < H.rows; ++i)
-    if (H(i, i) == T(0)) {
-      side.dead.push_back(i);
-      side.H(i, i) = T(1) / T(length);
-    }
+  auto diagonal = diagonal_of(side.H);
+  side.dead = revive_dead(diagonal, length);
+  set_diagonal(diagonal, side.H);
   return side;
 }
 
@@ -137,10 +110,7 @@ template <class T>
 InputSide<T> damp_input(View<const T> H, View<const T> D, const FactorSettings& settings,
                         const std::string& name) {
   auto side = checked_input(H, D, settings.length, name);
-  double mean = 0;
-  for (Index i = 0; i < H.rows; ++i)
-    mean += static_cast<double>(side.H(i, i)) / static_cast<double>(H.rows);
-  for (Index i = 0; i < H.rows; ++i) side.H(i, i) += T(settings.damping * mean);
+  set_diagonal(damped(diagonal_of(side.H), settings.damping), side.H);
   side.R = Matrix<T>::uninitialized(H.rows, H.rows);
   if (!linalg::upper_root<T>(side.H.view(), side.R.view())) side.R = {};
   side.damping = settings.damping;
@@ -165,10 +135,8 @@ InputSide<T> factor_input(View<const T> H, View<const T> D, const FactorSettings
         linalg::drift_propagator<T>(reordered<T>(side.D.view(), side.order).view(), side.U.view());
   if (settings.shift_wanted) {
     const auto inverse = linalg::inverse_from_factor<T>(side.U.view());  // in sweep order
-    std::vector<std::int32_t> back(side.order.size());
-    for (std::size_t i = 0; i < back.size(); ++i)
-      back[static_cast<std::size_t>(side.order[i])] = static_cast<std::int32_t>(i);
-    side.shift = linalg::product<T>(side.D.view(), reordered<T>(inverse.view(), back).view());
+    side.shift = linalg::product<T>(side.D.view(),
+                                    reordered<T>(inverse.view(), inverse_order(side.order)).view());
   }
   return side;
 }

@@ -16,9 +16,6 @@ void scale_only(const device::Stream& stream, double beta, DeviceView<Out> C) {
   if (beta != 1) kernels::scale(stream, beta, C);
 }
 
-/// Width of the column panels of a symmetric sum: an eighth of the columns, whole multiples of 256.
-Index panel_width(Index n) { return std::max<Index>(256, (n / 8 + 255) / 256 * 256); }
-
 }  // namespace
 
 template <class In, class Out>
@@ -60,7 +57,7 @@ void add_cross_upper(const device::Context& gpu, DeviceView<const T> X, DeviceVi
                      DeviceView<float> S, float beta) {
   CONSTRICTOR_REQUIRE(X.cols == Y.cols && S.rows == X.cols && S.cols == X.cols, X.cols, Y.cols,
                       S.rows, S.cols);
-  const Index n = X.cols, width = panel_width(n);
+  const Index n = X.cols, width = triangle_panel(n);
   for (Index first = 0; first < n; first += width) {
     const Index size = std::min(width, n - first), last = first + size;
     gemm<T, float>(gpu, Transpose::yes, Transpose::no, 1, X.cols_from(0, last),

@@ -35,6 +35,13 @@ void gemm_batched(const device::Context& gpu, Transpose op_a, Transpose op_b, do
                   DeviceView<const In> A, DeviceView<const In> B, double beta, DeviceView<Out> C,
                   const Batch& batch);
 
+/// Width of the column panels in which triangles of an [n x n] product are formed: an eighth of the
+/// columns, whole multiples of 256.
+constexpr Index triangle_panel(Index n) {
+  const Index eighth = (n / 8 + 255) / 256 * 256;
+  return eighth < 256 ? 256 : eighth;
+}
+
 /// S <- beta S + X' X, X [tokens x n]: the upper triangle in column panels (about 60 % of the
 /// work); what lies below the diagonal is undefined (see `mirror_upper`).
 template <class T>

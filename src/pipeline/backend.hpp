@@ -5,6 +5,7 @@
 // states, blocks and results live on the host in both.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@
 #include "device/device.hpp"
 #include "eval/scoring.hpp"
 #include "pipeline/kept_inputs.hpp"
-#include "pipeline/layer_inputs.hpp"
+#include "pipeline/row_tasks.hpp"
 #include "pipeline/walk_checks.hpp"
 
 namespace constrictor::pipeline {
@@ -82,6 +83,15 @@ class Backend {
                                                View<const float> quant,
                                                View<const std::int32_t> ids) = 0;
 
+  /// How `solve` cuts rows into tasks that ranks share out.
+  virtual TaskCut cut() const { return host_cut; }
+
+  /// Bytes that may be allocated on the device and its name, for messages; nothing on the host.
+  struct DeviceRoom {
+    double free;
+    std::string name;
+  };
+  virtual std::optional<DeviceRoom> device_room() const = 0;
   /// The most device memory that was in use since the last call, bytes; 0 on the host.
   virtual Index take_peak_device_memory() = 0;
   /// For the record: "oneDNN 2.6.3 (bfloat16)", "cuBLAS 13.0.2".

@@ -155,6 +155,9 @@ class DeviceBackend final : public Backend {
     return scores;
   }
 
+  std::optional<DeviceRoom> device_room() const override {
+    return DeviceRoom{static_cast<double>(gpu_.memory().free), gpu_.name()};
+  }
   Index take_peak_device_memory() override {
     const Index peak = gpu_.memory().peak;
     gpu_.reset_peak();

@@ -48,6 +48,7 @@ class Model {
     DeviceMoment m = walk("forward");
     sums(m, sets_alive());
     add(m, chunk_of, paths_ * trace(tokens_));
+    if (!shape_.drift && model_.blocks > 1) add(m, chunk_of, passing(tokens_));
     transients(m, tokens_, shard_.length);
     return with_libraries(m);
   }
@@ -73,18 +74,21 @@ class Model {
   DeviceMoment factor() const {
     DeviceMoment m = between("factors");
     sides(m);
-    const Index largest = std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
-    // Raw H and D, the flipped H and its factor; with drift D U', its triangle and the propagator.
-    add(m, factor_of, square(largest) * (shape_.drift ? 5 : 3));
+    // The factor of the flipped matrix, or with drift D U', its triangle, and D in sweep order. A
+    // second try in float64 needs 8; it is rare, and worth a late message rather than a refusal.
+    add(m, factor_of, square(largest_inputs()) * (shape_.drift ? 3 : 1));
     return with_libraries(m);
   }
 
   DeviceMoment solve() const {
     DeviceMoment m = between("solvers");
     sides(m);
-    const Index inputs = std::max(model_.hidden, model_.feed_forward);
-    const Index rows = std::min(rows_in_work, std::max(model_.hidden, model_.feed_forward));
-    add(m, rows_of, row_copies * 4 * real(rows) * real(inputs));
+    const double inputs = real(largest_inputs()), rows = real(rows_in_work);
+    // The grid search splits the root into two bfloat16 matrices, and scores candidates in pieces.
+    constexpr double candidates = 200, most = 1 << 29, panel = 4. * 1024;
+    add(m, rows_of,
+        row_copies * 4 * rows * inputs + square(largest_inputs()) +
+            std::min(most, candidates * rows * (2 * inputs + panel)));
     return with_libraries(m);
   }
 
@@ -124,6 +128,9 @@ class Model {
  private:
   static void add(DeviceMoment& m, const Kind& kind, double bytes) { m.add(kind.what, bytes); }
 
+  Index largest_inputs() const {
+    return std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
+  }
   double queries() const { return real(model_.heads * model_.head_dim); }
   double keys() const { return real(model_.kv_heads * model_.head_dim); }
 
@@ -189,11 +196,16 @@ class Model {
     const double scores = 4 * real(std::min<Index>(512, length)) * real(length);
     add(m, attention_of, std::max(one_piece, scores) * (1 + width_ / 4));
   }
-  /// A of one head, its sum over a group's heads, the weighted hidden states, for both paths.
+  /// Probabilities of one head, their products summed over a group, in both paths, and weighted
+  /// inputs: hessian::add_value_sums, which takes as many sequences as fit into its scratch memory.
   void value_sums(DeviceMoment& m) const {
-    const double matrices = tokens_ * real(shard_.length);
-    add(m, attention_of, one_piece + paths_ * 2 * width_ * matrices + 4 * matrices);
-    add(m, chunk_of, paths_ * width_ * tokens_ * real(model_.hidden));
+    constexpr double most = 3. * (1 << 29);
+    const double length = real(shard_.length);
+    const double rounded = width_ < 4 ? width_ : 0;  // with float32 products it is the sum itself
+    const double sequence =
+        length * (length * (paths_ * (width_ + 4) + rounded) + width_ * real(model_.hidden));
+    const double all = tokens_ / length * sequence;
+    add(m, attention_of, one_piece + std::min(all, std::max(most, sequence)));
   }
 
   /// H, R, U and with drift D, P, shift of every input unit; the fullest of all blocks' decks.

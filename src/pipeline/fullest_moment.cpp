@@ -44,7 +44,9 @@ void Moment::add(const std::string& what, Heap heap, double count, double bytes)
 FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int ranks) {
   // Holes between what is alive that nothing fits into; measured on the benchmark's models.
   constexpr double holes = 0.06;
-  const double program = (47. + 2. * thread_count()) * (1 << 20);  // code, libraries, their buffers
+  // Code, libraries, their buffers; a generous guess for the host side of CUDA and cuBLAS.
+  const double cuda = job.spec.run.device == "cuda" ? 600. : 0.;
+  const double program = (47. + 2. * thread_count() + cuda) * (1 << 20);
   FullestMoment fullest;
   std::array<double, heaps> kept{};
   const auto consider = [&](const Moment& m) {

@@ -9,7 +9,7 @@ namespace constrictor::pipeline {
 class HostSolver final : public BlockSolver {
  public:
   HostSolver(const comm::Communicator& ranks, const LayerInputs& inputs);
-  TaskCut cut() const override { return {128, 1}; }
+  TaskCut cut() const override { return host_cut; }
   void factor(Index unit) override;
   void share(Index unit, int owner) override;
   SideFacts facts(Index unit) const override;

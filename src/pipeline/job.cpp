@@ -7,6 +7,7 @@
 #include "comm/agree.hpp"
 #include "config/layer_spec.hpp"
 #include "config/resolved_text.hpp"
+#include "core/parallel.hpp"
 #include "io/sha256.hpp"
 #include "io/token_file.hpp"
 #include "model/forward.hpp"
@@ -36,6 +37,29 @@ void plan_layer_specs(Job& job) {
                                  layer_inputs(job.model(), job.roles[l]));
     }
   }
+}
+
+/// W~ = s (C - z) in place of W, row by row on all threads: the weights of a large block are
+/// hundreds of millions.
+void replace_weight(const QuantizedLayer& q, Products products, Layer& layer) {
+  const Index out = q.codes.rows(), in = q.codes.cols(), groups = q.scale.cols(),
+              width = in / groups;
+  auto& W = layer.weight;
+  if (W.rows() != out || W.cols() != in) W = Matrix<float>::uninitialized(out, in);
+  const bool narrow = products == Products::bfloat16;
+  if (narrow && layer.weight_bf16.empty())
+    layer.weight_bf16 = Matrix<bfloat16>::uninitialized(out, in);
+  parallel_for(pieces(out, 64), [&](Index t) {
+    const Piece rows = piece(out, 64, t);
+    for (Index r = rows.first; r < rows.last; ++r)
+      for (Index g = 0; g < groups; ++g) {
+        const float scale = q.scale(r, g), zero = q.zero(r, g);
+        for (Index c = g * width; c < (g + 1) * width; ++c) {
+          W(r, c) = scale * (static_cast<float>(q.codes(r, c)) - zero);
+          if (narrow) layer.weight_bf16(r, c) = bfloat16(W(r, c));
+        }
+      }
+  });
 }
 
 }  // namespace
@@ -99,13 +123,7 @@ void apply(const std::vector<QuantizedLayer>& layers, Products products, Block& 
   for (const QuantizedLayer& quantized : layers)
     for (Layer& layer : block.layers) {
       if (layer.name != quantized.name) continue;
-      layer.weight = dequantized(quantized);
-      if (products == Products::bfloat16) {
-        layer.weight_bf16 =
-            Matrix<bfloat16>::uninitialized(layer.weight.rows(), layer.weight.cols());
-        std::transform(layer.weight.values().begin(), layer.weight.values().end(),
-                       layer.weight_bf16.values().begin(), [](float v) { return bfloat16(v); });
-      }
+      replace_weight(quantized, products, layer);
     }
 }
 

@@ -40,9 +40,14 @@ class Model {
   Moment statistics() const {
     Moment m("statistics");
     const bool exact = job_.spec.run.reduction == Reduction::exact;
-    sums(m, exact ? real(comm::most_sums_alive(shard_.lanes, shard_.mine)) : 1);
-    trace(m, shape_.drift ? 2 : 1);
-    if (shape_.value_attention) value_sums(m);
+    const double sets = exact ? real(comm::most_sums_alive(shard_.lanes, shard_.mine)) : 1;
+    if (on_device()) {
+      if (exact && ranks_ > 1) sums(m, sets + 1);  // the part of the tree that spans ranks
+    } else {
+      sums(m, sets);
+      trace(m, shape_.drift ? 2 : 1);
+      if (shape_.value_attention) value_sums(m);
+    }
     weights(m, Heap::reader, blocks_read());
     states(m);
     return m;
@@ -50,11 +55,13 @@ class Model {
 
   Moment factor() const {
     Moment m("factors");
-    sums(m, 1);
-    sides(m);
-    // Raw H and D, H in sweep order, the factor and its inverse.
-    const Index largest = std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
-    m.add("one factorization", Heap::main, shape_.drift ? 5 : 4, square(largest));
+    if (!on_device()) {
+      sums(m, 1);
+      sides(m);
+      // Raw H and D, H in sweep order, the factor and its inverse.
+      const Index largest = std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
+      m.add("one factorization", Heap::main, shape_.drift ? 5 : 4, square(largest));
+    }
     weights(m, Heap::reader, blocks_read());
     states(m);
     return m;
@@ -62,9 +69,11 @@ class Model {
 
   Moment solve() const {
     Moment m("solvers");
-    sums(m, 1);
-    sides(m);
-    rows(m);
+    if (!on_device()) {
+      sums(m, 1);
+      sides(m);
+      rows(m);
+    }
     codes(m, 2 + 1.5 / ranks_);  // on their way between ranks, gathered, put together
     weights(m, Heap::reader, blocks_read());
     states(m);
@@ -73,11 +82,13 @@ class Model {
 
   Moment advance() const {
     Moment m("quantized forward");
-    sums(m, 1);
-    codes(m, 1);
+    codes(m, 2);  // of this block, and of the one before while it is written
     weights(m, Heap::main, 1);
     weights(m, Heap::reader, blocks_read() - 1);
-    chunk(m, tokens_);
+    if (!on_device()) {
+      sums(m, 1);
+      chunk(m, tokens_);
+    }
     states(m);
     return m;
   }
@@ -99,19 +110,21 @@ class Model {
       logits = std::max(logits, 4 * real(rows) * real(model_.vocabulary));
     }
     if (job_.evaluation.empty()) return m;
+    ends(m);
+    weights(m, Heap::main, 1);
+    codes(m, 1);
+    if (on_device()) return m;
     m.add("inputs of the head", Heap::main, paths, largest);
     m.add("logits", Heap::main, paths, logits);
     m.add("logits", Heap::workers, paths * (threads_ - 1), logits);
-    ends(m);
     m.add("embedding and head", Heap::main, bf16() ? 1 : 0,
           2 * end_weights(model_) / end_matrices());
-    weights(m, Heap::main, 1);
-    codes(m, 1);
     chunk(m, most_tokens);
     return m;
   }
 
  private:
+  bool on_device() const { return job_.spec.run.device == "cuda"; }
   bool bf16() const { return job_.products == Products::bfloat16; }
   double blocks_read() const { return real(std::min<Index>(2, model_.blocks)); }
   double end_matrices() const { return model_.tied_embeddings ? 1 : 2; }

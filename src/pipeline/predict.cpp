@@ -58,6 +58,13 @@ Prediction predict(const comm::Communicator& ranks, const Job& job) {
   p.bytes_per_rank = ranks.max(fullest.bytes);
   p.bytes_per_node = p.bytes_per_rank * ranks.node_size();
 
+  if (job.spec.run.device == "cuda")  // rank 0 has as many lanes as any
+    p.device = fullest_device_moment(
+        job,
+        calib::shard_of(job.calibration.sequences(), job.calibration.length(), job.spec.run.lanes,
+                        ranks.size(), 0, calib::device_chunk_tokens),
+        ranks.size());
+
   p.disk_bytes = disk_bytes(job);
   const double flops = measured_flops();
   p.measured_gflops = flops * 1e-9;

@@ -2,11 +2,13 @@
 #pragma once
 // What a run will need, before it starts.
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.hpp"
 #include "data/block_sums.hpp"
+#include "pipeline/device_memory_model.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/memory_model.hpp"
 
@@ -17,6 +19,7 @@ struct Prediction {
   std::string fullest;             // which moment that is
   double bytes_per_rank = 0;
   double bytes_per_node = 0;
+  std::optional<DeviceMoment> device;  // with `run.device: cuda`, of the rank that needs most
   double disk_bytes = 0;
   double seconds = 0;  // from the machine's own product speed, measured in a tenth of a second
   double measured_gflops = 0;

@@ -122,8 +122,9 @@ io::BlockRecord quantize_block(Walk& walk, Block& block) {
 }
 
 /// A block that an earlier execution finished: both paths move on, nothing is computed twice.
-void pass_finished_block(Walk& walk, Block& block, const RunRecord& record) {
+void pass_finished_block(Walk& walk, Block& block, RunRecord& record) {
   SecondsByPhase ignored;
+  record.finish_writing();
   comm::agree(walk.ranks, [&] {
     const auto layers = record.read_block(block.index);
     walk.backend.advance_full(block, walk.states);
@@ -158,15 +159,13 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
       pass_finished_block(walk, block, record);
       continue;
     }
-    const io::BlockRecord result = quantize_block(walk, block);
+    io::BlockRecord result = quantize_block(walk, block);
     add(total, result.seconds_by_phase);
     ++worked;
     const double eta = (wall_seconds() - start) / static_cast<double>(worked) *
                        static_cast<double>(blocks - b - 1);
-    {
-      const PhaseTimer timer(total, "write");
-      record.write_block(result, eta);
-    }
+    const PhaseTimer timer(total, "write");
+    record.finish_writing();
     screen.line(block_line(result, blocks, wall_seconds() - block_start, eta));
     for (const auto& layer : result.layers)
       for (const auto& words : layer_warnings(b, layer)) {
@@ -174,7 +173,10 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
         record.log("warning", {{"words", words}});
         all_warnings.push_back(words);
       }
+    record.write_block(std::move(result), eta);
   }
+  const PhaseTimer timer(total, "write");
+  record.finish_writing();
   return all_warnings;
 }
 
@@ -225,6 +227,8 @@ void quantize_model(const comm::Communicator& ranks, const RunSpec& spec,
   if (!options.force) require_memory(ranks, prediction);
   const auto backend =
       make_backend(ranks, options.device, {job.model(), job.products, job.spec.run.reduction});
+  if (const auto room = backend->device_room(); room && prediction.device && !options.force)
+    comm::agree(ranks, [&] { require_device_memory(*prediction.device, room->free, room->name); });
   RunRecord record(
       ranks, job, {options.device.description, thread_count(), backend->product_library()}, screen);
   SecondsByPhase seconds;

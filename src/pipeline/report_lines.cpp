@@ -28,7 +28,9 @@ namespace {
 
 std::string number(Index n) { return std::to_string(n); }
 
-std::string quant_words(const QuantSpec& q) {
+}  // namespace
+
+std::string method_words(const QuantSpec& q) {
   std::string words = std::string(word(q.method)) + ", " + std::to_string(q.bits) + " bits, " +
                       (q.group_size > 0 ? "groups of " + number(q.group_size) : "one scale a row") +
                       ", " + (q.symmetric ? "symmetric" : "asymmetric") + ", grid " +
@@ -38,8 +40,6 @@ std::string quant_words(const QuantSpec& q) {
   if (q.drift != Drift::none) words += text(" (alpha %g)", q.alpha);
   return words;
 }
-
-}  // namespace
 
 std::string duration_text(double seconds) {
   if (seconds < 60) return text("%.1f s", seconds);
@@ -67,7 +67,7 @@ std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job
                   text(", %.4g million parameters, ",
                        1e-6 * static_cast<double>(job.checkpoint.parameter_count())) +
                   std::string(word(m.dtype)));
-  lines.push_back("method       " + quant_words(job.spec.quant));
+  lines.push_back("method       " + method_words(job.spec.quant));
   lines.push_back("calibration  " + number(job.calibration.sequences()) + " x " +
                   number(job.calibration.length()) + " tokens of " + job.spec.calibration.tokens +
                   " (" + job.calibration.tokens_sha256.substr(0, 12) + ")");
@@ -78,6 +78,9 @@ std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job
   lines.push_back("memory       " + bytes_text(prediction.bytes_per_rank) +
                   " a rank predicted, fullest in the " + prediction.fullest + "; disk " +
                   bytes_text(prediction.disk_bytes));
+  if (prediction.device)
+    lines.push_back("on device    " + bytes_text(prediction.device->bytes()) +
+                    " predicted, fullest: " + prediction.device->name);
   lines.push_back("run          " + job.folder + " (id " + job.run_id + ")");
   if (ranks.size() > job.calibration.sequences())
     lines.push_back(
@@ -161,6 +164,13 @@ void show_prediction(const Job& job, const Prediction& prediction, Screen& scree
   for (const auto& item : prediction.memory) rows.push_back({item.what, bytes_text(item.bytes)});
   rows.push_back({"together", bytes_text(prediction.bytes_per_rank)});
   screen.table(rows);
+  if (prediction.device) {
+    rows = {{"memory of one device, " + prediction.device->name, "bytes"}};
+    for (const auto& item : prediction.device->items)
+      rows.push_back({item.what, bytes_text(item.bytes)});
+    rows.push_back({"together", bytes_text(prediction.device->bytes())});
+    screen.table(rows);
+  }
   screen.line("memory of this node   " + bytes_text(prediction.bytes_per_node) + " predicted, " +
               bytes_text(static_cast<double>(available_memory())) + " available");
   screen.line("disk                  " + bytes_text(prediction.disk_bytes) + " in " + job.folder);

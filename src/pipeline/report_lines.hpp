@@ -18,6 +18,9 @@ namespace constrictor::pipeline {
 /// "3.4 s", "12 min 5 s", "3 h 2 min".
 std::string duration_text(double seconds);
 
+/// "turboboa, 2 bits, one scale a row, asymmetric, grid hessian, ..."
+std::string method_words(const QuantSpec& quant);
+
 /// "machine      2 ranks, 1 thread each; AMD EPYC, 2 cores"
 std::string machine_line(const comm::Communicator& ranks, const std::string& threads,
                          const std::string& device);

@@ -19,6 +19,7 @@ struct TaskCut {
   Index tile_rows;  // of a one-sided layer
   Index heads;      // of a two-sided layer that go together
 };
+inline constexpr TaskCut host_cut{128, 1};
 
 std::vector<RowTask> cut_into_tasks(const LayerInputs& inputs, const TaskCut& cut);
 

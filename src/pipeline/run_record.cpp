@@ -6,6 +6,7 @@
 #include "comm/agree.hpp"
 #include "config/resolved_text.hpp"
 #include "core/build_info.hpp"
+#include "core/threads.hpp"
 #include "data/words.hpp"
 
 namespace constrictor::pipeline {
@@ -92,33 +93,51 @@ std::optional<std::vector<Scores>> RunRecord::stored_scores(const std::vector<To
   return found;
 }
 
-void RunRecord::write_block(const io::BlockRecord& record, double eta_seconds) {
-  comm::agree_on_root(ranks_, [&] {
-    folder_->write_block(record);
-    for (const auto& layer : record.layers)
-      folder_->log("layer", {{"block", std::int64_t{record.index}},
-                             {"layer", layer.name},
-                             {"method", layer.method_used},
-                             {"relative_loss", layer.relative_loss()},
-                             {"loss_before", layer.loss_before},
-                             {"loss_after", layer.loss_after},
-                             {"loss_rounding", layer.loss_rounding},
-                             {"damping", layer.damping},
-                             {"retries", std::int64_t{layer.damping_retries}},
-                             {"dead_columns", std::int64_t{layer.dead_columns}},
-                             {"seconds", layer.seconds}});
-  });
+void RunRecord::write_block(io::BlockRecord record, double eta_seconds) {
+  finish_writing();
+  const auto block = static_cast<std::size_t>(record.index);
+  if (ranks_.rank() == 0)
+    writing_ = std::async(std::launch::async, [this, kept = std::move(record), eta_seconds] {
+      use_one_thread_here();  // the others are at work
+      write(kept, eta_seconds);
+    });
+  else
+    has_block_[block] = 1;
+}
+
+void RunRecord::write(const io::BlockRecord& record, double eta_seconds) {
+  folder_->write_block(record);
+  for (const auto& layer : record.layers)
+    folder_->log("layer", {{"block", std::int64_t{record.index}},
+                           {"layer", layer.name},
+                           {"method", layer.method_used},
+                           {"relative_loss", layer.relative_loss()},
+                           {"loss_before", layer.loss_before},
+                           {"loss_after", layer.loss_after},
+                           {"loss_rounding", layer.loss_rounding},
+                           {"damping", layer.damping},
+                           {"retries", std::int64_t{layer.damping_retries}},
+                           {"dead_columns", std::int64_t{layer.dead_columns}},
+                           {"seconds", layer.seconds}});
   has_block_[static_cast<std::size_t>(record.index)] = 1;
-  comm::agree_on_root(ranks_, [&] { write_state("running", eta_seconds); });
+  write_state("running", eta_seconds);
+}
+
+void RunRecord::finish_writing() {
+  comm::agree_on_root(ranks_, [&] {
+    if (writing_.valid()) writing_.get();
+  });
 }
 
 void RunRecord::write_scores(const std::vector<Scores>& scores) {
+  finish_writing();
   comm::agree_on_root(ranks_, [&] {
     for (const Scores& score : scores) folder_->add_scores(score);
   });
 }
 
 void RunRecord::finish(const SecondsByPhase& seconds) {
+  finish_writing();
   comm::agree_on_root(ranks_, [&] {
     folder_->add_seconds(seconds);
     folder_->add_provenance({{"finished", io::now_utc()}, {"state", std::string("done")}});
@@ -128,12 +147,17 @@ void RunRecord::finish(const SecondsByPhase& seconds) {
 }
 
 void RunRecord::log(const std::string& event, const io::Facts& facts) {
+  CONSTRICTOR_REQUIRE(!writing_.valid());
   if (folder_) folder_->log(event, facts);
 }
 
 void RunRecord::leave(const std::string& state, const std::string& words,
                       const SecondsByPhase& seconds) noexcept {
   if (!folder_) return;
+  try {
+    if (writing_.valid()) writing_.get();
+  } catch (...) {  // the words that end the run are those of the failure that came first
+  }
   try {
     folder_->log(state, {{"words", words}});
     folder_->add_seconds(seconds);

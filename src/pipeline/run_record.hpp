@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,8 +37,12 @@ class RunRecord {
   /// The scores of these token files from an earlier execution, when all of them are there.
   std::optional<std::vector<Scores>> stored_scores(const std::vector<Tokens>& sets, bool kl) const;
 
-  void write_block(const io::BlockRecord& record, double eta_seconds);  // collective
-  void write_scores(const std::vector<Scores>& scores);                 // collective
+  /// Collective. Returns while rank 0 is still writing: compressing a large block takes as long as
+  /// quantizing it on a device. A failure shows at the next collective call here.
+  void write_block(io::BlockRecord record, double eta_seconds);
+  /// Collective: the last block is on disk under its final name. Before any file is read.
+  void finish_writing();
+  void write_scores(const std::vector<Scores>& scores);  // collective
   /// Collective. Marks the run as done; `seconds` are added to those of earlier executions.
   void finish(const SecondsByPhase& seconds);
   void log(const std::string& event, const io::Facts& facts = {});  // rank 0 only, others return
@@ -47,10 +52,12 @@ class RunRecord {
 
  private:
   void write_state(const std::string& state, double eta_seconds);
+  void write(const io::BlockRecord& record, double eta_seconds);
   const comm::Communicator& ranks_;
   std::string folder_path_;
   std::unique_ptr<io::RunFolder> folder_;  // rank 0
   std::vector<char> has_block_;
+  std::future<void> writing_;  // rank 0
 };
 
 }  // namespace constrictor::pipeline

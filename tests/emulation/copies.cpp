@@ -4,7 +4,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include "cuda_runtime_api.h"
 #include "runtime.hpp"
@@ -21,8 +23,30 @@ bool side_fits(const void* pointer, std::size_t bytes, bool device) {
   return bytes == 0 || (device ? allocated(pointer, bytes) : !on_device(pointer));
 }
 
+struct Rows {
+  const void* from;
+  void* to;
+  std::size_t from_pitch, to_pitch, width, height;
+};
+void copy_rows(const Rows& rows) {
+  for (std::size_t row = 0; row < rows.height && rows.width > 0; ++row)
+    std::memmove(static_cast<std::byte*>(rows.to) + row * rows.to_pitch,
+                 static_cast<const std::byte*>(rows.from) + row * rows.from_pitch, rows.width);
+}
+
 std::mutex host_mutex;
-std::map<void*, std::size_t> registered, page_locked;
+std::map<const void*, std::size_t> registered, page_locked;  // first byte and length
+
+bool is_page_locked(const void* pointer) {
+  const std::lock_guard lock(host_mutex);
+  for (const auto* ranges : {&registered, &page_locked}) {
+    const auto next = ranges->upper_bound(pointer);
+    if (next == ranges->begin()) continue;
+    const auto& [first, length] = *std::prev(next);
+    if (pointer < static_cast<const std::byte*>(first) + length) return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -44,11 +68,19 @@ cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
   if (!side_fits(from, extent(from_pitch, width, height), from_device))
     return complain(cudaErrorInvalidValue,
                     "a copy reads outside an allocation, or in the wrong space");
-  submit(stream, [=] {
-    for (std::size_t row = 0; row < height && width > 0; ++row)
-      std::memmove(static_cast<std::byte*>(to) + row * to_pitch,
-                   static_cast<const std::byte*>(from) + row * from_pitch, width);
-  });
+  // Later work may find the host's memory changed, and the host must not look before it has waited.
+  if (!runs_at_once(stream)) {
+    if (to_device && !from_device && !is_page_locked(from)) {
+      auto rows = std::make_shared<std::vector<std::byte>>(width * height);
+      copy_rows({from, rows->data(), from_pitch, width, width, height});
+      submit(stream, [=] { copy_rows({rows->data(), to, width, to_pitch, width, height}); });
+      return cudaSuccess;
+    }
+    if (from_device && !to_device)
+      for (std::size_t row = 0; row < height && width > 0; ++row)
+        std::memset(static_cast<std::byte*>(to) + row * to_pitch, 0xff, width);
+  }
+  submit(stream, [=] { copy_rows({from, to, from_pitch, to_pitch, width, height}); });
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
@@ -108,7 +140,7 @@ cudaError_t cudaHostRegister(void* pointer, std::size_t bytes, unsigned int) {
   const auto next = registered.upper_bound(static_cast<std::byte*>(pointer) + bytes - 1);
   if (next != registered.begin()) {
     const auto& [first, length] = *std::prev(next);
-    if (static_cast<std::byte*>(first) + length > pointer)
+    if (static_cast<const std::byte*>(first) + length > pointer)
       return answer(cudaErrorHostMemoryAlreadyRegistered);
   }
   registered[pointer] = bytes;

@@ -68,7 +68,7 @@ void check(const std::byte* first, const Piece& piece, const std::string& when) 
                                             std::to_string(piece.number));
 }
 
-cudaError_t allocate(void** pointer, std::size_t bytes) {
+cudaError_t take(void** pointer, std::size_t bytes) {
   *pointer = nullptr;
   if (const cudaError_t state = device_state(); state != cudaSuccess) return answer(state);
   if (bytes == 0) return cudaSuccess;
@@ -90,6 +90,16 @@ cudaError_t allocate(void** pointer, std::size_t bytes) {
   std::memset(memory.base + begin - guard, 0xff, piece.padded() + 2 * guard);
   *pointer = memory.base + begin;
   return cudaSuccess;
+}
+
+cudaError_t allocate(void** pointer, std::size_t bytes) {
+  cudaError_t taken = take(pointer, bytes);
+  if (taken == cudaErrorMemoryAllocation) {  // lazy streams may still hold what they are to free
+    drain_all();
+    taken = take(pointer, bytes);
+    if (taken == cudaSuccess) cudaGetLastError();
+  }
+  return taken;
 }
 
 cudaError_t release(void* pointer) {

@@ -26,8 +26,12 @@ cudaError_t device_state();
 
 /// Does the work in the order of the stream. Whether the stream exists has been checked.
 void submit(cudaStream_t stream, std::function<void()> work);
+/// What comes after it on the stream waits until ready() is true.
+void submit_when(cudaStream_t stream, std::function<bool()> ready);
 bool stream_exists(cudaStream_t stream);
-/// Does all that is queued anywhere.
+/// Whether work submitted now is done when submit() returns.
+bool runs_at_once(cudaStream_t stream);
+/// Waits for all streams.
 void drain_all();
 
 // ---- memory.cpp

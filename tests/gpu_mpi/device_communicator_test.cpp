@@ -65,6 +65,7 @@ TEST_F(DeviceRanks, TheRootsValuesGetEverywhere) {
     const auto mine = static_cast<float>(10 + ranks.rank());
     auto a = filled(3, 1009, mine), b = filled(1, 5, -mine);
     const DeviceView<float> views[] = {a.view(), b.view()};
+    gpu->copies().wait_for(gpu->main());
     devices.broadcast(views, root, gpu->copies());
     devices.finish(gpu->copies());
     gpu->main().wait_for(gpu->copies());
@@ -75,7 +76,8 @@ TEST_F(DeviceRanks, TheRootsValuesGetEverywhere) {
 }
 
 TEST_F(DeviceRanks, OneRankTouchesNoNccl) {
-  const DeviceCommunicator devices(Communicator(), *gpu);
+  const Communicator alone;
+  const DeviceCommunicator devices(alone, *gpu);
   EXPECT_EQ(devices.library(), "none (one rank)");
   auto a = filled(3, 5, 7);
   const DeviceView<float> views[] = {a.view()};

@@ -7,7 +7,7 @@ import re
 import h5py
 import pytest
 
-from analysis.read_results import load, load_evaluations
+from analysis.read_results import load_layers, load_scores
 from inputs import demo_tokens, short_tokens
 from program import ROOT, assert_refused, quantize, quantize_arguments, run
 from test_ranks import assert_equal
@@ -32,7 +32,7 @@ def test_version_and_help():
     for line in ("compiler", "MPI", "products", "CUDA", "processor"):
         assert line in version.out
     assert run().out == run("--help").out == run("help").out == run("-h").out
-    for command in ("quantize", "evaluate", "inspect"):
+    for command in ("quantize", "evaluate", "inspect", "bench"):
         shown = run(command, "--help")
         assert shown.code == 0 and shown.err == "" and f"constrictor {command}" in shown.out
         assert "PRESETS" not in shown.out and max(map(len, shown.out.splitlines())) <= 110
@@ -79,7 +79,7 @@ def test_disk_and_memory_are_near_the_prediction(deck, model, tmp_path):
         return float(number) * unit[name]
     used = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*") if path.is_file())
     assert 0.5 * predicted("disk") < used < 1.2 * predicted("disk")
-    peak = max(load([tmp_path / "run"])["block.peak_memory_bytes"])  # before the evaluation
+    peak = max(load_layers([tmp_path / "run"])["block.peak_memory_bytes"])  # before the evaluation
     assert peak < 1.2 * predicted("together")
 
 
@@ -87,7 +87,7 @@ def test_inspect_shows_what_is_stored(finished):
     run_dir, quantized = finished
     shown = run("inspect", run_dir)
     assert shown.code == 0 and table_of(shown) == table_of(quantized)
-    for _, layer in load([run_dir]).iterrows():
+    for _, layer in load_layers([run_dir]).iterrows():
         row = next(line.split() for line in shown.out.splitlines() if line.split()[:2] == [str(layer["block"]), layer["layer"]])
         assert row[2:4] == [layer["method_used"], str(layer["bits"])]
         assert float(row[4]) == pytest.approx(layer["relative_loss"], rel=1e-3)
@@ -112,7 +112,7 @@ def test_evaluate_agrees_with_quantize(finished, tmp_path, ranks):
 
     other = short_tokens(demo_tokens("evaluation"), tmp_path / "longer.tokens.h5", 3, 128)
     assert run("evaluate", run_dir, "--tokens", other, "--set", "evaluation.kl=false", ranks=ranks).code == 0
-    scores = load_evaluations([run_dir]).set_index("dataset")
+    scores = load_scores([run_dir]).set_index("dataset")
     assert {"short", "longer"} <= set(scores.index) and scores.loc["longer", "windows"] == 3
     assert stored() == before
 

@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis.read_results import load, load_log
+from analysis.read_results import load_layers, load_log
 from inputs import copied_model, edit_tensor, short_tokens, write_deck
 from program import assert_refused, quantize, quantize_arguments, run
 
@@ -38,7 +38,7 @@ def test_a_hessian_of_few_tokens(deck, calibration, tmp_path, method, products):
         "run.products": products}))
     if result.code != 0:
         return assert_refused(result, 4, "block ", ", self_attn.", "could not be factored", "more calibration tokens")
-    layers = load([tmp_path / "run"])
+    layers = load_layers([tmp_path / "run"])
     assert np.isfinite(layers[["loss_after", "loss_scale", "condition_estimate"]]).all(axis=None)
     for _, layer in layers[layers["damping_retries"] > 0].iterrows():
         assert f"block {layer['block']}, {layer['layer']}: the factorization needed damping" in result.err
@@ -63,7 +63,7 @@ def test_a_hessian_that_cannot_be_factored(deck, own_model, tmp_path, method, ra
 
     settings["quant.fallback"] = "rtn"
     result = quantize(deck, tmp_path / "allowed", settings, ranks=ranks)
-    layers = load([tmp_path / "allowed"])
+    layers = load_layers([tmp_path / "allowed"])
     fallen = layers[layers["method_used"] != layers["method"]]
     assert set(fallen["block"]) == {1} and "self_attn.q_proj" in set(fallen["layer"])
     assert set(fallen["method_used"]) == {"rtn"} and set(layers["method"]) == {method}
@@ -79,7 +79,7 @@ def test_retries_are_told_and_recorded(deck, own_model, tmp_path):
     """The same matrix with a damping that gets there: ten times more with every retry."""
     shrink_attention_input(own_model)
     result = quantize(deck, tmp_path / "run", {"model.path": own_model, "run.products": "float32"})
-    layers = load([tmp_path / "run"])
+    layers = load_layers([tmp_path / "run"])
     retried = layers[layers["damping_retries"] > 0]
     assert {"self_attn.q_proj", "self_attn.v_proj"} <= set(retried["layer"]) and set(retried["block"]) == {1}
     for _, layer in retried.iterrows():
@@ -93,7 +93,7 @@ def test_an_input_that_is_always_zero(deck, own_model, tmp_path, method):
         values[[3, 77]] = 0
     edit_tensor(own_model, ATTENTION_NORM, silence)
     result = quantize(deck, tmp_path / "run", {"model.path": own_model, "quant.method": method})
-    layers = load([tmp_path / "run"])
+    layers = load_layers([tmp_path / "run"])
     dead = layers[layers["dead_columns"] > 0]
     assert set(dead["layer"]) == {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}
     assert set(dead["block"]) == {1} and set(dead["dead_columns"]) == {2}
@@ -111,5 +111,5 @@ def test_a_model_of_zeros(deck, own_model, tmp_path):
     edit_tensor(own_model, "model.layers.1.mlp.down_proj.weight", clear)
     result = quantize(deck, tmp_path / "run", {"model.path": own_model})
     assert "nan" not in result.out + result.err
-    layers = load([tmp_path / "run"])
+    layers = load_layers([tmp_path / "run"])
     assert np.isfinite(layers["loss_after"]).all()

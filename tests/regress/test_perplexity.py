@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from analysis.read_results import load_evaluations
+from analysis.read_results import load_scores
 from inputs import DEMO, demo_tokens, write_deck
 from program import ROOT, quantize
 
@@ -40,7 +40,7 @@ def whole_demo(tmp_path_factory, model):
 
 def scores(deck, run_dir, settings):
     quantize(deck, run_dir, {"run.products": "float32", "evaluation.kl": "false", **settings}, ranks=2, timeout=120)
-    return load_evaluations([run_dir]).iloc[0]
+    return load_scores([run_dir]).iloc[0]
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.compare_runs import differences
-from analysis.read_results import load_evaluations
+from analysis.read_results import load_scores
 from inputs import write_deck, write_tokens
 from program import ROOT, quantize
 
@@ -62,7 +62,7 @@ def test_more_ranks_than_sequences_works_and_says_so(deck, tmp_path):
 
 def test_fast_reduction_is_near(deck, one_rank, tmp_path):
     quantize(deck, tmp_path / "run", {"run.reduction": "fast"}, ranks=3)
-    exact, fast = (load_evaluations([run]).iloc[0] for run in (one_rank("turboboa"), tmp_path / "run"))
+    exact, fast = (load_scores([run]).iloc[0] for run in (one_rank("turboboa"), tmp_path / "run"))
     assert fast["perplexity"] == pytest.approx(exact["perplexity"], rel=0.02)
     same = []
     for block in sorted((tmp_path / "run" / "blocks").glob("*.h5")):

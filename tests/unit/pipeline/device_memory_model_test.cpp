@@ -78,10 +78,9 @@ TEST(DeviceMemoryModel, DriftAddsTheTraceOfTheSecondPath) {
   const auto chunk = [](const Job& job) {
     return bytes_of(job, 1, "statistics", "a chunk of tokens");
   };
-  // A lane holds 2 sequences of 16 tokens. Inputs of the layers, queries, keys, values; the output;
-  // hidden states weighted by attention.
+  // A lane holds 2 sequences of 16 tokens. Inputs of the layers, queries, keys, values; the output.
   const Index widths =
-      2 * m.hidden + 2 * (m.heads + m.kv_heads) * m.head_dim + m.feed_forward + m.hidden + m.hidden;
+      2 * m.hidden + 2 * (m.heads + m.kv_heads) * m.head_dim + m.feed_forward + m.hidden;
   EXPECT_EQ(chunk(two) - chunk(one), 4. * 32 * real(widths));
 }
 

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# What depends on the site, for run.sbatch and sweep.sbatch (bash, sourced). Change it here; a job may also set, before
+# or with sbatch --export:
+#   CONSTRICTOR_MODULES   modules to load, for example "openmpi hdf5 cuda/13.0 nccl"
+#   CONSTRICTOR_BIN       the program; otherwise build/cuda, build or the PATH, whatever is found first
+#   CONSTRICTOR_LAUNCH    what starts ranks: "srun" (default where Slurm's srun speaks PMIx) or "mpirun"
+
+# Slurm runs a copy of the job script: its own folder is no help, the one sbatch was called in is.
+constrictor_root=${CONSTRICTOR_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+
+if [ -n "${CONSTRICTOR_MODULES:-}" ]; then
+    # shellcheck disable=SC2086  # a list of words
+    module load $CONSTRICTOR_MODULES || exit 2
+fi
+
+if [ -z "${CONSTRICTOR_BIN:-}" ]; then
+    for candidate in "$constrictor_root/build/cuda/constrictor" "$constrictor_root/build/constrictor" \
+                     "$(command -v constrictor || true)"; do
+        if [ -x "$candidate" ]; then
+            CONSTRICTOR_BIN=$candidate
+            break
+        fi
+    done
+fi
+if [ ! -x "${CONSTRICTOR_BIN:-}" ]; then
+    echo "slurm/env.sh: no program: build it (make build), or name it in CONSTRICTOR_BIN" >&2
+    exit 2
+fi
+export CONSTRICTOR_BIN
+
+if [ -z "${CONSTRICTOR_LAUNCH:-}" ]; then
+    if srun --mpi=list 2>&1 | grep -q pmix; then CONSTRICTOR_LAUNCH="srun --mpi=pmix --kill-on-bad-exit=1"
+    else CONSTRICTOR_LAUNCH=mpirun; fi
+fi
+export CONSTRICTOR_LAUNCH
+
+# Hidden states are page-locked for fast copies to the device; where the limit stays low, copies are slower.
+ulimit -l unlimited 2>/dev/null || true
+# A core file of a rank is as large as its memory.
+ulimit -c 0
+# One thread a core is the program's own plan (run.threads); presets of a site would leave a node idle.
+unset OMP_NUM_THREADS OMP_PROC_BIND OMP_PLACES

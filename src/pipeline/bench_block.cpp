@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/bench_block.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "comm/agree.hpp"
+#include "io/block_file.hpp"
+#include "pipeline/bench_model.hpp"
+#include "pipeline/job.hpp"
+
+namespace constrictor::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Writes the block's file as a run would, into a folder for temporary files, and removes it.
+void write_and_remove(const BenchSetup& setup, const io::BlockRecord& record) {
+  comm::agree_on_root(setup.ranks, [&] {
+    const fs::path file =
+        fs::temp_directory_path() / ("constrictor-bench-" + std::to_string(::getpid()) + ".h5");
+    io::write_block(file, record);
+    fs::remove(file);
+  });
+}
+
+std::vector<BenchPhase> phases_of(const BenchSetup& setup, const Demand& demand,
+                                  const SecondsByPhase& seconds) {
+  const auto travel = schedule::travelling_bytes(demand.shares, setup.spec.run.reduction,
+                                                 setup.shard.lanes, setup.ranks.size());
+  const double ranks = setup.ranks.size(), products = setup.products_peak();
+  const auto &o = demand.operations, &d = demand.device_bytes;
+  std::vector<BenchPhase> phases{
+      {"statistics", 0, o.statistics, ranks * d.statistics, products},
+      {"reduce", 0, 0, ranks * travel.reduce, 0},
+      {"factor", 0, o.factor, ranks * travel.factor, setup.peak.float32},
+      {"solve", 0, o.solve, ranks * (travel.solve + d.solve), setup.peak.float32},
+      {"advance", 0, o.advance, ranks * d.advance, products}};
+  for (const auto& [name, value] : seconds) {
+    const auto known = std::find_if(phases.begin(), phases.end(),
+                                    [&, n = name](const BenchPhase& p) { return p.name == n; });
+    if (known != phases.end())
+      known->seconds = value;
+    else
+      phases.push_back({name, value, 0, 0, 0});
+  }
+  return phases;
+}
+
+}  // namespace
+
+BenchBlock measured_block(const BenchSetup& setup, Backend& backend, const Demand& demand,
+                          Index index, calib::HiddenStates& states) {
+  Block block = random_block(setup.model, index, setup.products, setup.options.seed);
+  io::BlockRecord record;
+  record.index = index;
+  SecondsByPhase& seconds = record.seconds_by_phase;
+  backend.stage(block);
+  backend.gather(block, demand.shape, states, nullptr, seconds);
+  const auto specs = specs_of(setup.model, setup.spec.quant, index);
+  LayerInputs inputs = plan_layers(setup.model, block, specs, setup.options.length);
+  backend.use_sums(block, inputs);
+  record.layers = backend.solve(inputs, seconds);
+  {
+    const PhaseTimer timer(seconds, "apply");
+    apply(record.layers, setup.products, block);
+  }
+  backend.advance_quantized(block, states, seconds);
+  {
+    const PhaseTimer timer(seconds, "write");
+    write_and_remove(setup, record);
+  }
+  return {index, index > 0, phases_of(setup, demand, seconds)};
+}
+
+}  // namespace constrictor::pipeline

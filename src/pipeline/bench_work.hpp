@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What one block asks for, counted from shapes: operations and bytes by phase, and what
+// schedule/scaling.hpp needs to know.
+
+#include "calib/shard.hpp"
+#include "pipeline/row_tasks.hpp"
+#include "schedule/scaling.hpp"
+
+namespace constrictor::pipeline {
+
+/// One number for each phase of a block.
+struct PhaseNumbers {
+  double statistics = 0, factor = 0, solve = 0, advance = 0;
+};
+
+/// Floating-point operations over all ranks (schedule/operations.hpp). `shape`: of the block's
+/// sums; `paths`: forward passes in the statistics, 1 in block 0 and 2 later.
+PhaseNumbers operations_of(const ModelSpec& model, const LayerInputs& inputs, const SumShape& shape,
+                           const calib::Shard& shard, int paths);
+
+/// Bytes that travel between the host and the device of one rank:
+///   statistics   weights in; x~ (and x) in, x out, float32
+///   solve        weights in, codes out
+///   advance      quantized weights in; x~ in and out, x in to compare
+PhaseNumbers device_bytes_of(const LayerInputs& inputs, Index hidden, const calib::Shard& shard,
+                             int paths, Products products);
+
+/// Tasks and bytes of one block; seconds are left at 0.
+schedule::BlockOnOneRank shares_of(const LayerInputs& inputs, const SumShape& shape,
+                                   const TaskCut& cut);
+
+/// Bytes that a rank holds at its fullest moment, at least: residual streams, weights, and sums
+/// (those of the lane tree, or one set and the factored sides).
+double least_bytes(const LayerInputs& inputs, const SumShape& shape,
+                   const schedule::BlockOnOneRank& block, const calib::Shard& shard,
+                   Reduction reduction);
+
+}  // namespace constrictor::pipeline
