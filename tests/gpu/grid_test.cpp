@@ -32,7 +32,7 @@ InputSide<float> no_metric(Index n) {
   return side;
 }
 
-struct GridsOnDevice : test::SolverOnDevice {
+struct GridsOnDevice : test::OnDevice {
   Grid<float> fitted(const Matrix<float>& W, const InputSide<float>& side,
                      const GridSettings& settings) {
     const auto device_W = to_device(W);

@@ -13,7 +13,7 @@ namespace constrictor::kernels {
 namespace {
 
 using quant::random_matrix;
-using RowKernelsOnDevice = test::SolverOnDevice;
+using RowKernelsOnDevice = test::OnDevice;
 
 struct Shape {
   Index rows, cols;

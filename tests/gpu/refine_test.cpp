@@ -20,7 +20,7 @@ const Case cases[] = {{0, 1, 1, 1, false},     {0, 37, 48, 48, true}, {0, 37, 48
                       {3, 24, 48, 48, true},   {3, 24, 48, 16, true}, {2, 130, 33, 33, false},
                       {2, 13, 24, 1, false}};
 
-struct RefineOnDevice : test::SolverOnDevice {
+struct RefineOnDevice : test::OnDevice {
   /// Made-up codes on made-up grids, and the sides of a case.
   struct Problem {
     Matrix<float> W;

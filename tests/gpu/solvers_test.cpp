@@ -11,7 +11,7 @@
 namespace constrictor::quant {
 namespace {
 
-struct SolversOnDevice : test::SolverOnDevice {
+struct SolversOnDevice : test::OnDevice {
   /// Sums of what the device and the host make of the same rows.
   struct Outcome {
     test::Agreement codes;
