@@ -140,6 +140,8 @@ void bench(const comm::Communicator& ranks, const RunSpec& spec, const BenchOpti
   calib::HiddenStates states(
       setup.shard, random_hidden_states(model, setup.shard.first_sequence,
                                         setup.shard.last_sequence, options.length, options.seed));
+  const auto full_pinned = backend->pinned(states.full.view()),
+             quant_pinned = backend->pinned(states.quant.view());
   for (Index b = 0; b < options.blocks; ++b) {
     report.blocks.push_back(
         measured_block(setup, *backend, demand_of(setup, b, backend->cut()), b, states));
