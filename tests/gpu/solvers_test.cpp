@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // quant::solve against the host's solvers: made-up layers with every option, and the golden layers.
+#include <cstdio>
 #include <functional>
 #include <numeric>
 
@@ -222,11 +223,13 @@ TEST(SpreadingFactors, DivideTheDiagonalBlocksOut) {
 TEST_F(SolversOnDevice, GoldenLayersAgreeWithTheHost) {
   const auto file = io::H5File::open(CONSTRICTOR_SOURCE_DIR "/tests/oracle/solvers.h5");
   const auto block = file.group("block_0");
+  std::size_t number = 0;
   for (const auto& set : block.group("self_attn.q_proj").group("result").names()) {
     if (set.ends_with("pivoted") || set.ends_with("best")) continue;  // methods of a later version
     test::Agreement of_set;
-    for (const char* name :
-         {"self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.down_proj"}) {
+    // Heads with every set, the other kinds of layer in turn: emulated threads are slow.
+    const char* others[] = {"self_attn.v_proj", "self_attn.o_proj", "mlp.down_proj"};
+    for (const char* name : {"self_attn.k_proj", others[number++ % 3]}) {
       GoldenLayer<float> layer(block, name, set);
       if (layer.heads == 1)
         layer.W = Matrix<float>(layer.W.view().rows_from(0, 24));  // rows are independent
@@ -242,6 +245,7 @@ TEST_F(SolversOnDevice, GoldenLayersAgreeWithTheHost) {
       outcome.expect_alike(0.98, set + " " + name);
       of_set.add(outcome.codes);
     }
+    std::printf("%-24s codes equal to the host's %.3f %%\n", set.c_str(), 100 * of_set.share());
     EXPECT_GE(of_set.share(), 0.995) << set << ": " << of_set.different() << " codes differ";
   }
 }
