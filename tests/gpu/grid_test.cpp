@@ -182,8 +182,8 @@ TEST_F(GridsOnDevice, DroppingHopelessCandidatesChangesNothing) {
             .fit(w.view(), read_only(ranges.view()), 2, top, grid.scale.view(), grid.zero.view());
         return downloaded(gpu, grid, bits);
       };
-      const auto whole = chosen({{n}, n, rows * 200, 512}),
-                 pruned = chosen({{40, 72, n}, 64, 700, 512});
+      const auto whole = chosen({{0}, n, rows * 200, 512}),
+                 pruned = chosen({{192, 128, 72, 0}, 64, 700, 512});
       choices.compare(whole.scale, pruned.scale);
       choices.compare(whole.zero, pruned.zero);
     }
