@@ -5,6 +5,7 @@
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -117,3 +118,22 @@ def test_ranks_do_not_change_a_bit(tiny, undisturbed, tmp_path):
     result = on_device(tiny, tmp_path / "run", ranks=2)
     assert result.code == 0, result
     assert_equal(undisturbed, tmp_path / "run")
+
+
+def bytes_in(line):
+    number, unit = line.split()[-2:]
+    return float(number) * {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[unit]
+
+
+def test_predicted_memory_holds(tiny, tmp_path):
+    """Against the peak of the pool, which knows nothing of the libraries' own memory."""
+    settings = {"quant.method": "turboboa", "quant.grid": "hessian"}
+    text = run(*quantize_arguments(tiny, tmp_path / "run", {**FAST, **settings}), "--dry-run", program=EMULATED).out
+    table = text[text.index("memory of one device"):].split("\ntogether")[0].splitlines()[2:]
+    in_pool = sum(bytes_in(line) for line in table if not line.startswith("libraries"))
+    assert on_device(tiny, tmp_path / "run", settings).code == 0
+    peaks = []
+    for path in sorted((tmp_path / "run" / "blocks").iterdir()):
+        with h5py.File(path) as file:
+            peaks.append(file.attrs["peak_device_memory_bytes"])
+    assert max(peaks) <= in_pool <= 3 * max(peaks), (table, peaks)
