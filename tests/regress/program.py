@@ -33,15 +33,15 @@ class Result:
         return [line for line in text.splitlines() if line.strip() and not re.match(r"(mpi\w+|prte\w*): ", line)]
 
 
-def command(*arguments, ranks=1, program=PROGRAM):
+def command(*arguments, ranks=1):
     """The command line. One rank is started without mpirun."""
     launcher = [MPIRUN, "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks > 1 else []
-    return [*launcher, str(program), *map(str, arguments)]
+    return [*launcher, str(PROGRAM), *map(str, arguments)]
 
 
-def start(*arguments, ranks=1, program=PROGRAM, **variables):
-    return subprocess.Popen(command(*arguments, ranks=ranks, program=program), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env={**ENVIRONMENT, **variables})
+def start(*arguments, ranks=1):
+    return subprocess.Popen(command(*arguments, ranks=ranks), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
 
 
 def finish(process, timeout=60):
@@ -53,8 +53,8 @@ def finish(process, timeout=60):
     return Result(process.returncode, out, err)
 
 
-def run(*arguments, ranks=1, timeout=60, program=PROGRAM, **variables):
-    return finish(start(*arguments, ranks=ranks, program=program, **variables), timeout)
+def run(*arguments, ranks=1, timeout=60):
+    return finish(start(*arguments, ranks=ranks), timeout)
 
 
 def quantize_arguments(deck, run_dir, settings):
