@@ -35,7 +35,7 @@ def draw(what, results, only=(), dataset=None, rows=None):
     most, scored = PICTURES[what]
     rows = rows or plot_runs.shown_runs(results, only, most, best=what not in ("bits", "scaling"))
     if what in ("rows", "columns"):
-        return plot_layers.draw_errors(results, rows, what[:-1]), 1
+        return plot_layers.draw_errors(rows, what[:-1]), 1
     function = getattr(plot_scores if hasattr(plot_scores, f"draw_{what}") else plot_layers, f"draw_{what}")
     return function(results, rows, **({"dataset": dataset} if scored else {})), len(rows)
 

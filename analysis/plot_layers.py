@@ -9,20 +9,26 @@ from matplotlib.ticker import FuncFormatter
 
 from analysis.errors import UserError
 from analysis.plot_style import kinds_in_order, legend_below, line_style, log_scale, panels, whole_ticks
-from analysis.read_results import load_errors
+from analysis.read_results import load_blocks, load_errors, load_layers
 
 MOST_BINS = 256  # rows or columns side by side in a heat map
+
+
+def layers_of(rows):
+    """The layers of these runs only: a sweep may have a thousand others."""
+    layers = load_layers([row["run_dir"] for row in rows])
+    if "relative_loss" not in layers:
+        raise UserError("no loss of any layer is on record in these runs")
+    return layers
 
 
 def of_runs(table, rows):
     return {row["run_dir"]: table[table["run_dir"] == row["run_dir"]].sort_values("block") for row in rows}
 
 
-def draw_layers(results, rows):
+def draw_layers(_, rows):
     """One panel a kind of layer, in it one line a run: relative loss over blocks."""
-    layers = results.layers
-    if "relative_loss" not in layers:
-        raise UserError("no loss of any layer is on record in these runs")
+    layers = layers_of(rows)
     kinds, mine = kinds_in_order(layers), of_runs(layers, rows)
     columns = min(4, len(kinds))
     figure, axes = panels(math.ceil(len(kinds) / columns), columns, 3.4, 2.7, sharex=True)
@@ -46,11 +52,12 @@ def draw_layers(results, rows):
     return figure
 
 
-def draw_growth(results, rows):
+def draw_growth(_, rows):
     """How far the output of each block is from full precision: the squared distance, relative, and the cosine."""
-    if "output_error_relative" not in results.blocks:
+    blocks = load_blocks([row["run_dir"] for row in rows])
+    if "output_error_relative" not in blocks:
         raise UserError("no output error of any block is on record in these runs")
-    mine = of_runs(results.blocks, rows)
+    mine = of_runs(blocks, rows)
     figure, ((left, right),) = panels(1, 2, 5.0, 3.8)
     for number, row in enumerate(rows):
         one = mine[row["run_dir"]]
@@ -60,7 +67,7 @@ def draw_growth(results, rows):
         panel.set_title(title, loc="left", fontsize=10)
         panel.set_xlabel("block")
         log_scale(panel.yaxis)
-        whole_ticks(panel.xaxis, results.blocks["block"])
+        whole_ticks(panel.xaxis, blocks["block"])
     legend_below(figure, left.get_lines(), [row["label"] for row in rows])
     return figure
 
@@ -71,13 +78,13 @@ def binned(values, bins):
     return np.add.reduceat(values, edges[:-1]) / np.diff(edges)
 
 
-def draw_errors(results, rows, which):
+def draw_errors(rows, which):
     """Heat maps, one panel a kind of layer: rows (or columns) of the weight from left to right, blocks downwards."""
     (row,) = rows
     errors = load_errors(row["run_dir"], which)
     if not errors:
         raise UserError(f"{row['run_dir']}: no error of any {which} is on record")
-    mine = results.layers[results.layers["run_dir"] == row["run_dir"]]
+    mine = layers_of(rows)
     kinds, blocks = kinds_in_order(mine), sorted(mine["block"].unique())
     positive = np.concatenate([values[values > 0] for values in errors.values()])
     if not len(positive):

@@ -4,9 +4,9 @@
 import numpy as np
 
 from analysis.errors import UserError
+from analysis.plot_layers import layers_of, of_runs
 from analysis.plot_runs import phrase, varying
-from analysis.plot_style import COLOURS, MARKERS, legend_below, line_style, log_scale, panels, whole_ticks
-from analysis.plot_layers import kinds_in_order, of_runs
+from analysis.plot_style import COLOURS, MARKERS, kinds_in_order, legend_below, line_style, log_scale, panels, whole_ticks
 
 PHASES = ["load", "statistics", "reduce", "factor", "solve", "advance", "write", "evaluation"]  # in the order of a block
 
@@ -56,7 +56,7 @@ def draw_bits(results, rows, dataset=None):
     return figure
 
 
-def draw_phases(results, rows):
+def draw_phases(_, rows):
     """Seconds by phase, a bar a run."""
     rows = [row for row in rows if isinstance(row.get("seconds_by_phase"), dict)]
     if not rows:
@@ -111,9 +111,7 @@ def draw_scaling(results, rows):
 
 def draw_overview(results, rows, dataset=None):
     """The demo's picture: perplexity of each run as bars, and the loss of every layer through the depth of the model."""
-    layers = results.layers
-    if "relative_loss" not in layers:
-        raise UserError("no loss of any layer is on record in these runs")
+    layers = layers_of(rows)
     figure, ((left, right),) = panels(1, 2, 5.5, 4.4, width_ratios=[1, 2.1])
     name, scored = perplexities(results, rows, dataset)
     values = [row["perplexity"] for row in scored]

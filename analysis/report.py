@@ -13,7 +13,7 @@ from analysis.plot import PICTURES, draw
 from analysis.published import published_beside
 from analysis.results import load
 from analysis.run_table import run_table
-from analysis.sweep_table import sweep_table
+from analysis.sweep_table import chosen_words, sweep_table
 from analysis.table import write_text
 from analysis.text_table import TextTable, html_table
 
@@ -93,12 +93,13 @@ def provenance(results):
     there = results.runs[results.runs["run_dir"].notna()]
     facts = [fact for fact in FACTS if fact in there]
     shared = [fact for fact in facts if there[fact].astype(str).nunique() == 1]
-    rows = [[fact, str(there[fact].iloc[0])] for fact in shared]
-    parts = [html_table(TextTable(["of all runs", ""], rows))] if rows else []
+    rows = [[fact, fact_text(there[fact].iloc[0])] for fact in shared]
+    parts = [html_table(TextTable(["of all runs", ""], rows, words_only=True))] if rows else []
     differing = [fact for fact in facts if fact not in shared]
     if differing:
-        rows = [[row["run_dir"], *(str(row[fact])[:16] for fact in differing)] for row in there.to_dict("records")]
-        parts.append("<details><summary>of each run</summary>" + html_table(TextTable(["folder", *differing], rows)) + "</details>")
+        rows = [[row["run_dir"], *(fact_text(row[fact])[:20] for fact in differing)] for row in there.to_dict("records")]
+        parts.append("<details><summary>of each run</summary>"
+                     + html_table(TextTable(["folder", *differing], rows, words_only=True)) + "</details>")
     from analysis.read_results import load_run
     if results.run_dirs:
         deck = load_run(results.run_dirs[0]).get("deck", "")
@@ -107,6 +108,11 @@ def provenance(results):
         deck = results.sweep.path.read_text()
         parts.append(f"<details><summary>sweep deck {html.escape(str(results.sweep.path))}</summary><pre>{html.escape(deck)}</pre></details>")
     return parts
+
+
+def fact_text(value):
+    """A number of ranks is whole, though a run without one makes the column floating-point."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def warnings(results):
@@ -130,8 +136,8 @@ def tables(results, published, dataset):
     if results.sweep.cell:
         parts.append("<details><summary>every run</summary>" + html_table(sweep_table(results, published, dataset=dataset, all_members=True))
                      + "</details>")
-    about = [[key, str(value)] for key, value in published.about.items()]
-    return parts + ([html_table(TextTable(["published numbers", ""], about))] if about else [])
+    about = [[key, chosen_words(value) if isinstance(value, dict) else str(value)] for key, value in published.about.items()]
+    return parts + ([html_table(TextTable(["published numbers", ""], about, words_only=True))] if about else [])
 
 
 def run(options):

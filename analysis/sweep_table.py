@@ -134,7 +134,7 @@ class SweepTable:
         for labels, others, theirs in self.strangers:
             if set(self.column_axes) <= set(labels):
                 names = [labels.get(axis, "") for axis in self.row_axes]
-                names[-1:] = [", ".join(filter(None, [names[-1], chosen_words(others)]))] if names else []
+                names[:1] = [", ".join(filter(None, [names[0], chosen_words(others)]))] if names else []
                 rows.setdefault(tuple(names), {})[self.column(labels)] = theirs
         for key, found in rows.items():
             texts = list(key) + [""] * self.full

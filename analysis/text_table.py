@@ -19,10 +19,11 @@ class TextTable:
     rows: list  # lists of texts, as long as the header
     notes: list = field(default_factory=list)  # sentences below the table; note i is marked [i+1] in a cell
     caption: str = ""
+    words_only: bool = False  # numbers in it are names, not to be compared
 
     def left(self):
         """True for each column that holds words: it is set flush left."""
-        return [not any(NUMBER.fullmatch(cell) for cell in column) for column in zip(*self.rows)]
+        return [self.words_only or not any(NUMBER.fullmatch(cell) for cell in column) for column in zip(*self.rows)]
 
     def note(self, words):
         """The mark that stands for a note; one note for equal words."""

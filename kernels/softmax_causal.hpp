@@ -16,7 +16,7 @@ void softmax_causal(View<float> S, Index first_position = 0);
 template <class E>
 struct SequenceRows {
   DeviceView<E> first;  // [queries x keys] of the first sequence
-  Index stride;         // elements from one sequence to the next
+  Index rows_apart;     // rows from there to the first of the next sequence
 };
 
 /// On a device, of many sequences at once, rounded to E = float or bfloat16.

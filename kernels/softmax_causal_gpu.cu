@@ -14,7 +14,7 @@ __global__ void softmax_causal_rows(DeviceView<const float> S, Index queries, In
   const Index sees = first_position + query + 1;
   const Index seen = sees < S.cols ? sees : S.cols;
   const float* s = S.row(blockIdx.x);
-  E* a = A.first.row(query) + sequence * A.stride;
+  E* a = A.first.row(sequence * A.rows_apart + query);
 
   float largest = -INFINITY;
   for (Index c = first_column<width>(); c < seen; c += column_step<width>()) {
@@ -33,11 +33,11 @@ __global__ void softmax_causal_rows(DeviceView<const float> S, Index queries, In
   const float scale = 1.0f / block_sum(sum);
 
   for (Index c = first_column<width>(); c < A.first.cols; c += column_step<width>()) {
-    Pack<float, width> probability{};
-    if (c < seen) {
-      const auto score = load<width>(s + c);
-      for (int i = 0; i < width; ++i)
-        if (c + i < seen) probability.values[i] = expf(score.values[i] - largest) * scale;
+    // Without branches, which would tear the store apart: what is not seen is read and not used.
+    auto probability = load<width>(s + (c < seen ? c : 0));
+    for (int i = 0; i < width; ++i) {
+      const float e = expf(probability.values[i] - largest) * scale;
+      probability.values[i] = c + i < seen ? e : 0.0f;
     }
     store<width>(probability, a + c);
   }
@@ -53,9 +53,9 @@ void softmax_causal(const device::Stream& stream, DeviceView<const float> S, Ind
   CONSTRICTOR_REQUIRE(first_position >= 0 && S.cols > 0 && A.first.cols >= S.cols, first_position,
                       S.cols, A.first.cols);
   CONSTRICTOR_REQUIRE(S.rows % queries == 0, S.rows, queries);
-  const bool fours = in_fours(S, A.first) && A.stride % 4 == 0;
-  launch_rows("softmax_causal", fours, softmax_causal_rows<E, 4>, softmax_causal_rows<E, 1>, S.rows,
-              A.first.cols, stream, S, queries, first_position, A);
+  launch_rows("softmax_causal", in_fours(S, A.first), softmax_causal_rows<E, 4>,
+              softmax_causal_rows<E, 1>, S.rows, A.first.cols, stream, S, queries, first_position,
+              A);
 }
 
 template void softmax_causal(const device::Stream&, DeviceView<const float>, Index,

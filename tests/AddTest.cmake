@@ -50,7 +50,7 @@ function(constrictor_add_gpu_tests LABEL)
     target_link_libraries(test_gpu PRIVATE constrictor_emulated)
   endif()
   target_link_libraries(test_gpu PRIVATE constrictor_pipeline constrictor_flags GTest::gtest)
-  target_compile_definitions(test_gpu PRIVATE CONSTRICTOR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_compile_definitions(test_gpu PRIVATE CONSTRICTOR_SOURCE_DIR="${CONSTRICTOR_DATA}")
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${sources})   # suites may come and go
   foreach(source ${sources})
     get_filename_component(topic ${source} NAME_WE)

@@ -16,7 +16,7 @@ Index attention_sequences(Index length) {
 
 template <class E>
 void attention_rows(const device::Context& gpu, const AttentionHead<E>& head, Piece queries,
-                    DeviceView<float> S, DeviceView<E> A, Index stride) {
+                    DeviceView<float> S, DeviceView<E> A, Index rows_apart) {
   const Index sequences = head.sequences(), count = queries.size(), keys = S.cols;
   CONSTRICTOR_REQUIRE(head.q.cols == head.K.cols && head.q.rows == head.K.rows, head.q.rows,
                       head.q.cols, head.K.rows, head.K.cols);
@@ -31,7 +31,7 @@ void attention_rows(const device::Context& gpu, const AttentionHead<E>& head, Pi
                           .stride_a = head.length * head.q.stride,
                           .stride_b = head.length * head.K.stride,
                           .stride_c = count * S.stride});
-  kernels::softmax_causal<E>(gpu.main(), S, queries.first, {A, stride});
+  kernels::softmax_causal<E>(gpu.main(), S, queries.first, {A, rows_apart});
 }
 
 template <class E>
@@ -54,7 +54,7 @@ void attention_probabilities(const device::Context& gpu, const AttentionHead<E>&
       const Piece tile = piece(length, device_attention_tile, t);
       const DeviceView<float> S(scores.data(), some.size() * tile.size(), tile.last, tile.last);
       attention_rows<E>(gpu, part, tile, S, A.rows_from(first_row + tile.first, tile.size()),
-                        length * A.stride);
+                        length);
     }
   }
 }

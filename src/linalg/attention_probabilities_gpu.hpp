@@ -26,11 +26,12 @@ Index attention_sequences(Index length);
 /// Rows [queries.first, queries.last) of the causal attention matrices of all sequences of `head`,
 ///   A_s = softmax(scale · q_s K_s')
 ///   S  [sequences * queries x keys]  float32 scratch, keys >= queries.last; the scores
-///   A  [queries x keys]              out, of the first sequence; the others lie `stride` elements
-///                                    further each. Zero where a query does not look, up to A.cols
+///   A  [queries x keys]              out, of the first sequence; those of the next one begin
+///                                    `rows_apart` rows further. Zero where a query does not look,
+///                                    up to A.cols
 template <class E>
 void attention_rows(const device::Context& gpu, const AttentionHead<E>& head, Piece queries,
-                    DeviceView<float> S, DeviceView<E> A, Index stride);
+                    DeviceView<float> S, DeviceView<E> A, Index rows_apart);
 
 /// The whole matrices: A [sequences * length x length], each lower triangular with zeros above.
 template <class E>

@@ -33,7 +33,7 @@ void one_head(const device::Context& gpu, const AttentionHead<E>& head, DeviceVi
     const Index rows = tile.size(), keys = tile.last;
     const DeviceView<float> S(scratch.scores.data(), sequences * rows, keys, keys);
     const DeviceView<E> A(scratch.probabilities.data(), rows, keys, keys);
-    linalg::attention_rows<E>(gpu, head, tile, S, A, rows * keys);
+    linalg::attention_rows<E>(gpu, head, tile, S, A, rows);
     linalg::gemm_batched<E, E>(gpu, Transpose::no, Transpose::no, 1.0, read_only(A),
                                V.rows_from(0, keys), 0.0, y.rows_from(tile.first, rows),
                                {.count = sequences,

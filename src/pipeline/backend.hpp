@@ -84,7 +84,7 @@ class Backend {
                                                View<const std::int32_t> ids) = 0;
 
   /// How `solve` cuts rows into tasks that ranks share out.
-  virtual TaskCut cut() const { return host_cut; }
+  virtual TaskCut cut() const = 0;
 
   /// Bytes that may be allocated on the device and its name, for messages; nothing on the host.
   struct DeviceRoom {

@@ -155,6 +155,7 @@ class DeviceBackend final : public Backend {
     return scores;
   }
 
+  TaskCut cut() const override { return device_cut; }
   std::optional<DeviceRoom> device_room() const override {
     return DeviceRoom{static_cast<double>(gpu_.memory().free), gpu_.name()};
   }

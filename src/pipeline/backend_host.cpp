@@ -78,6 +78,7 @@ class HostBackend final : public Backend {
     return eval::score_windows(head, full_input.view(), quant_input.view(), ids);
   }
 
+  TaskCut cut() const override { return host_cut; }
   std::optional<DeviceRoom> device_room() const override { return std::nullopt; }
   Index take_peak_device_memory() override { return 0; }
   std::string product_library() const override { return linalg::product_library(); }

@@ -59,9 +59,10 @@ PhaseNumbers device_bytes_of(const LayerInputs& inputs, Index hidden, const cali
   const double states = 4 * real(shard.my_sequences() * shard.length) * real(hidden);
   const double weights = weights_of(inputs), width = products == Products::bfloat16 ? 2 : 4;
   PhaseNumbers bytes;
-  bytes.statistics = width * weights + (paths + 1) * states;
+  bytes.statistics = (paths + 1) * states;
   bytes.solve = 5 * weights;
-  bytes.advance = width * weights + 3 * states;
+  bytes.advance = 3 * states;
+  bytes.rest = width * weights;
   return bytes;
 }
 

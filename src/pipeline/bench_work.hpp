@@ -11,7 +11,7 @@ namespace constrictor::pipeline {
 
 /// One number for each phase of a block.
 struct PhaseNumbers {
-  double statistics = 0, factor = 0, solve = 0, advance = 0;
+  double statistics = 0, factor = 0, solve = 0, advance = 0, rest = 0;
 };
 
 /// Floating-point operations over all ranks (schedule/operations.hpp). `shape`: of the block's
@@ -20,9 +20,10 @@ PhaseNumbers operations_of(const ModelSpec& model, const LayerInputs& inputs, co
                            const calib::Shard& shard, int paths);
 
 /// Bytes that travel between the host and the device of one rank:
-///   statistics   weights in; x~ (and x) in, x out, float32
-///   solve        weights in, codes out
-///   advance      quantized weights in; x~ in and out, x in to compare
+///   statistics   x~ (and x) in, x out, float32; the weights have come before
+///   solve        weights in (float32), codes out
+///   advance      x~ in and out, x in to compare
+///   rest         quantized weights in
 PhaseNumbers device_bytes_of(const LayerInputs& inputs, Index hidden, const calib::Shard& shard,
                              int paths, Products products);
 

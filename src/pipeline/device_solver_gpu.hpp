@@ -15,7 +15,7 @@ class DeviceSolver final : public BlockSolver {
   DeviceSolver(const comm::Communicator& ranks, const device::Context& gpu,
                const comm::DeviceCommunicator& devices, const LayerInputs& inputs,
                DeviceStatistics* statistics);
-  TaskCut cut() const override { return {1024, 8}; }
+  TaskCut cut() const override { return device_cut; }
   void factor(Index unit) override;
   void share(Index unit, int owner) override;
   SideFacts facts(Index unit) const override;

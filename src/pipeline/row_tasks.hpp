@@ -19,7 +19,7 @@ struct TaskCut {
   Index tile_rows;  // of a one-sided layer
   Index heads;      // of a two-sided layer that go together
 };
-inline constexpr TaskCut host_cut{128, 1};
+inline constexpr TaskCut host_cut{128, 1}, device_cut{1024, 8};
 
 std::vector<RowTask> cut_into_tasks(const LayerInputs& inputs, const TaskCut& cut);
 

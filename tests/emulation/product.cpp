@@ -46,13 +46,26 @@ struct Widened {
   }
 };
 
-void gemm(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int m, int n, int k, float alpha, const float* A,
+void blas(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int m, int n, int k, float alpha, const float* A,
           int lda, const float* B, int ldb, float beta, float* C, int ldc) {
   cblas_sgemm(CblasColMajor, a, b, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc);
 }
-void gemm(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int m, int n, int k, double alpha, const double* A,
+void blas(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int m, int n, int k, double alpha, const double* A,
           int lda, const double* B, int ldb, double beta, double* C, int ldc) {
   cblas_dgemm(CblasColMajor, a, b, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc);
+}
+
+/// In panels of columns, each by one thread: like a device's, the bits of a product depend on its
+/// shape only, not on the number of the host's threads.
+template <class T>
+void gemm(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int m, int n, int k, T alpha, const T* A, int lda,
+          const T* B, int ldb, T beta, T* C, int ldc) {
+  constexpr int width = 256;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int first = 0; first < n; first += width)
+    blas(a, b, m, std::min(width, n - first), k, alpha, A, lda,
+         b == CblasNoTrans ? B + static_cast<std::int64_t>(first) * ldb : B + first, ldb, beta,
+         C + static_cast<std::int64_t>(first) * ldc, ldc);
 }
 
 template <class T, class Out>

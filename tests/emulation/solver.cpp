@@ -91,6 +91,11 @@ cusolverStatus_t cusolverDnSetStream(cusolverDnHandle_t handle, cudaStream_t str
   handle->stream = stream;
   return CUSOLVER_STATUS_SUCCESS;
 }
+cusolverStatus_t cusolverDnGetStream(cusolverDnHandle_t handle, cudaStream_t* stream) {
+  if (handle == nullptr) return CUSOLVER_STATUS_NOT_INITIALIZED;
+  *stream = handle->stream;
+  return CUSOLVER_STATUS_SUCCESS;
+}
 cusolverStatus_t cusolverDnSetDeterministicMode(cusolverDnHandle_t handle,
                                                 cusolverDeterministicMode_t) {
   return handle == nullptr ? CUSOLVER_STATUS_NOT_INITIALIZED : CUSOLVER_STATUS_SUCCESS;

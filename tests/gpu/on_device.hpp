@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
 
 #include "core/bfloat16.hpp"
 #include "device/device_matrix.hpp"
@@ -77,8 +78,13 @@ class DeviceFrame {
   device::DeviceMatrix<T> all_;
 };
 
+/// One context for all tests of a suite: making one takes longer than most of them.
 struct OnDevice : testing::Test {
-  device::Context gpu{0};
+  static void SetUpTestSuite() { context = std::make_unique<device::Context>(0); }
+  static void TearDownTestSuite() { context.reset(); }
+  inline static std::unique_ptr<device::Context> context;
+  const device::Context& gpu = *context;
+
   template <class T>
   device::DeviceMatrix<T> to_device(const Matrix<T>& values) {
     return device::uploaded<T>(gpu, values.view(), "a matrix of the test");
