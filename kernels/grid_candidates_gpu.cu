@@ -8,6 +8,7 @@ namespace {
 
 constexpr int threads = 256, warps = threads / warp_size;
 constexpr int run = 8;  // columns of a thread: 16 bytes of bfloat16
+constexpr int most_blocks_down = 65535;
 
 struct Chosen {
   Index row;
@@ -20,12 +21,14 @@ __device__ inline Chosen chosen(const Candidates& candidates, std::int32_t item)
           range.zeros[zero_of(item)]};
 }
 
-/// A thread writes 8 columns of one candidate; the pitch of Z is a multiple of 8.
+/// A thread writes 8 columns of one candidate, a block 256 columns of 8 of them; the pitch of Z is
+/// a multiple of 8.
 __global__ void write_shifted_codes(DeviceView<const float> W, Candidates candidates,
                                     DeviceView<bfloat16> Z) {
-  const Index first = (Index{blockIdx.x} * threads + threadIdx.x) * run;
+  const Index first = (Index{blockIdx.x} * warp_size + threadIdx.x) * run;
   if (first >= Z.cols) return;
-  for (Index i = blockIdx.y; i < candidates.count; i += gridDim.y) {
+  for (Index i = Index{blockIdx.y} * warps + threadIdx.y; i < candidates.count;
+       i += Index{gridDim.y} * warps) {
     const Chosen grid = chosen(candidates, candidates.items[i]);
     const float* w = W.row(grid.row);
     std::uint32_t out[run / 2] = {};
@@ -42,9 +45,10 @@ __global__ void write_shifted_codes(DeviceView<const float> W, Candidates candid
 
 __global__ void write_errors(DeviceView<const float> W, Candidates candidates,
                              DeviceView<float> E) {
-  const Index c = Index{blockIdx.x} * threads + threadIdx.x;
+  const Index c = Index{blockIdx.x} * warp_size + threadIdx.x;
   if (c >= E.cols) return;
-  for (Index i = blockIdx.y; i < E.rows; i += gridDim.y) {
+  for (Index i = Index{blockIdx.y} * warps + threadIdx.y; i < E.rows;
+       i += Index{gridDim.y} * warps) {
     if (i >= candidates.count) {
       E(i, c) = 0.f;
       continue;
@@ -85,10 +89,11 @@ __global__ void sum_products(DeviceView<const float> A, DeviceView<const float> 
   if (lane == 0) scores[i] = static_cast<float>(sum);
 }
 
-LaunchShape shape_of(Index rows, Index cols, Index columns_a_thread) {
-  dim3 blocks = grid_of(cols, threads * columns_a_thread);
-  blocks.y = static_cast<unsigned>(rows < 65535 ? rows : 65535);
-  return {blocks, dim3(threads), 0};
+/// A line of 32 threads a row, each `columns` of its columns.
+LaunchShape shape_of(Index rows, Index cols, Index columns) {
+  dim3 blocks = grid_of(cols, warp_size * columns);
+  blocks.y = grid_of(rows, warps, most_blocks_down).x;
+  return {blocks, dim3(warp_size, warps), 0};
 }
 LaunchShape warp_each(Index count) { return {grid_of(count, warps, 0x7fffffff), dim3(threads), 0}; }
 

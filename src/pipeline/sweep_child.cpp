@@ -3,7 +3,6 @@
 
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <sstream>
 
@@ -40,12 +39,6 @@ std::vector<std::string> command(const SweepRun& run, const SweepOptions& option
   return words;
 }
 
-std::uintmax_t size_of(const fs::path& path) {
-  std::error_code failed;
-  const auto size = fs::file_size(path, failed);
-  return failed ? 0 : size;
-}
-
 /// Makes the run's folder with the deck in it and returns the path of its output.
 std::string prepared(const SweepRun& run) {
   std::error_code error;
@@ -76,18 +69,16 @@ SweepChild::SweepChild(const SweepRun& run, std::size_t number, int slot, io::Cl
       number_(number),
       slot_(slot),
       claim_(std::move(claim)),
-      output_start_(size_of(output_)),
       start_(wall_seconds()),
       process_(command(run, options), output_, cores) {}
 
 double SweepChild::seconds() const { return wall_seconds() - start_; }
 
 std::string SweepChild::last_words(const Ending& ending) const {
-  std::ifstream file(output_, std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(output_start_));
+  std::istringstream output(process_.last_output());
   const std::string mark = "constrictor: ";
   std::string last;
-  for (std::string line; std::getline(file, line);)
+  for (std::string line; std::getline(output, line);)
     if (line.rfind(mark, 0) == 0) last = line.substr(mark.size());
   if (!last.empty()) return last;
   const std::string place = " (" + output_ + ")";

@@ -32,7 +32,6 @@ class SweepChild {
   std::size_t number_;
   int slot_;
   io::Claim claim_;
-  std::uintmax_t output_start_;  // what earlier executions printed
   double start_;
   ChildProcess process_;
 };

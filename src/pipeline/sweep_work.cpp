@@ -177,25 +177,22 @@ class Worker {
     if (stop_requested()) return say("stopped ", words);  // it goes on when the sweep does
     if (file_system) {
       end_ = words;
-      write_state([&] { record_waiting(run, words); });
+      try {
+        record_waiting(run, words);
+      } catch (const FileSystemError&) {  // what failed for the run fails here, too
+      }
       return say("stopped ", words);
     }
     if (!io::holder_on_this_host(run.folder).empty()) return say("left    ", words);
     if (stopped && ++attempts_[i] < most_attempts) return say("again   ", words);
     settled_[i] = true;
     ++failed_;
-    if (child.claim().held()) write_state([&] { record_failure(run, words); });
-    say("failed  ", words);
-  }
-
-  /// The disk may be what failed: then the message is all that can be kept.
-  template <class Write>
-  void write_state(Write&& write) {
     try {
-      write();
-    } catch (const Failure& error) {
+      if (child.claim().held()) record_failure(run, words);
+    } catch (const FileSystemError& error) {
       screen_.warning(error.what());
     }
+    say("failed  ", words);
   }
 
   const Sweep& sweep_;

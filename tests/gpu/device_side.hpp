@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What tests of the solvers on the device share.
-#include <gtest/gtest.h>
-
-#include <cmath>
-
 #include "data/device_factored.hpp"
 #include "hessian/damped.hpp"
 #include "quant/solvers.hpp"
+#include "tests/gpu/on_device.hpp"
 #include "tests/unit/quant/random_problem.hpp"
 
 namespace constrictor::test {
@@ -60,18 +57,6 @@ class Agreement {
 
  private:
   Index equal_ = 0, all_ = 0;
-};
-
-struct SolverOnDevice : testing::Test {
-  device::Context gpu{0};
-  template <class T>
-  device::DeviceMatrix<T> to_device(const Matrix<T>& values) {
-    return device::uploaded<T>(gpu, values.view(), "a matrix of the test");
-  }
-  template <class T>
-  Matrix<T> to_host(const device::DeviceMatrix<T>& values) {
-    return device::downloaded<T>(gpu, values.view());
-  }
 };
 
 }  // namespace constrictor::test

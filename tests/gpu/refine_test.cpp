@@ -20,7 +20,7 @@ const Case cases[] = {{0, 1, 1, 1, false},     {0, 37, 48, 48, true}, {0, 37, 48
                       {3, 24, 48, 48, true},   {3, 24, 48, 16, true}, {2, 130, 33, 33, false},
                       {2, 13, 24, 1, false}};
 
-struct RefineOnDevice : test::SolverOnDevice {
+struct RefineOnDevice : test::OnDevice {
   /// Made-up codes on made-up grids, and the sides of a case.
   struct Problem {
     Matrix<float> W;
@@ -80,7 +80,7 @@ TEST_F(RefineOnDevice, LossesAreTheHosts) {
       const auto residual = host.residual(product.view());
       for (Index r = 0; r < p.unit; ++r)
         for (Index k = 0; k < c.in; ++k)
-          ASSERT_NEAR(R(first + r, k), residual(r, k), 2e-5 * (1 + std::abs(residual(r, k))));
+          ASSERT_NEAR(R(first + r, k), residual(r, k), 1e-4 * (1 + std::abs(residual(r, k))));
     }
     EXPECT_NEAR(device_objective.scale() / scale, 1, 1e-5);
   }
@@ -88,44 +88,45 @@ TEST_F(RefineOnDevice, LossesAreTheHosts) {
 
 TEST_F(RefineOnDevice, ScalesAndLossesAreTheHosts) {
   for (const Case& c : cases)
-    for (const Index passes : {0, 1, 3})
-      for (const int bits : {2, 4}) {
-        const auto p = made(c, bits);
-        const auto input = test::on_device(gpu, p.input);
-        const auto W = to_device(p.W);
-        const auto codes = to_device(p.codes);
-        const DeviceHeads heads(gpu, p.heads, p.W.rows());
-        const DeviceObjective device_objective(gpu, W.view(), input, heads);
-        DeviceGrid device_grid(gpu, p.W.rows(), c.in, bits, c.group);
-        device::upload<float>(p.grid.scale.view(), device_grid.scale.view(), gpu.main());
-        device::upload<float>(p.grid.zero.view(), device_grid.zero.view(), gpu.main());
-        const auto found = refine_scales(gpu, device_objective, codes.view(), passes, device_grid);
-        const auto scale = to_host(device_grid.scale);
-        EXPECT_NEAR(std::accumulate(found.row_loss.begin(), found.row_loss.end(), 0.),
-                    found.loss_after, 1e-9 * std::abs(found.loss_after));
-        double before = 0, after = 0;
-        for (Index first = 0; first < p.W.rows(); first += p.unit) {
-          Grid<float> grid(p.unit, c.in, bits, c.group);
-          grid.scale = Matrix<float>(p.grid.scale.view().rows_from(first, p.unit));
-          grid.zero = Matrix<float>(p.grid.zero.view().rows_from(first, p.unit));
-          const auto expected = refine_scales<float>(
-              objective(p, first), p.codes.view().rows_from(first, p.unit), passes,
-              p.heads.empty() ? std::vector<std::int32_t>{}
-                              : p.outputs[std::size_t(first / p.unit)].order,
-              grid);
-          before += expected.loss_before;
-          after += expected.loss_after;
-          for (Index r = 0; r < p.unit; ++r)
-            for (Index g = 0; g < grid.groups(); ++g)
-              EXPECT_NEAR(scale(first + r, g) / grid.scale(r, g), 1, 2e-3)
-                  << c.heads << " heads of " << c.d << " x " << c.in << " groups of " << c.group;
-        }
-        EXPECT_NEAR(found.loss_before, before, 1e-4 * std::abs(before));
-        EXPECT_NEAR(found.loss_after, after, 1e-3 * std::abs(after));
-        if (passes == 0) {
-          EXPECT_EQ(found.loss_after, found.loss_before);
-        }
+    for (const Index passes : {0, 2}) {
+      const int bits = passes == 0 ? 4 : 2;
+      const auto p = made(c, bits);
+      const auto input = test::on_device(gpu, p.input);
+      const auto W = to_device(p.W);
+      const auto codes = to_device(p.codes);
+      const DeviceHeads heads(gpu, p.heads, p.W.rows());
+      const DeviceObjective device_objective(gpu, W.view(), input, heads);
+      DeviceGrid device_grid(gpu, p.W.rows(), c.in, bits, c.group);
+      device::upload<float>(p.grid.scale.view(), device_grid.scale.view(), gpu.main());
+      device::upload<float>(p.grid.zero.view(), device_grid.zero.view(), gpu.main());
+      const auto found = refine_scales(gpu, device_objective, codes.view(), passes, device_grid);
+      const auto scale = to_host(device_grid.scale);
+      EXPECT_NEAR(std::accumulate(found.row_loss.begin(), found.row_loss.end(), 0.),
+                  found.loss_after, 1e-9 * std::abs(found.loss_before));
+      double before = 0, after = 0, size = 0;
+      for (Index first = 0; first < p.W.rows(); first += p.unit) {
+        Grid<float> grid(p.unit, c.in, bits, c.group);
+        grid.scale = Matrix<float>(p.grid.scale.view().rows_from(first, p.unit));
+        grid.zero = Matrix<float>(p.grid.zero.view().rows_from(first, p.unit));
+        const auto expected = refine_scales<float>(
+            objective(p, first), p.codes.view().rows_from(first, p.unit), passes,
+            p.heads.empty() ? std::vector<std::int32_t>{}
+                            : p.outputs[std::size_t(first / p.unit)].order,
+            grid);
+        size += objective(p, first).scale();
+        before += expected.loss_before;
+        after += expected.loss_after;
+        for (Index r = 0; r < p.unit; ++r)
+          for (Index g = 0; g < grid.groups(); ++g)
+            EXPECT_NEAR(scale(first + r, g) / grid.scale(r, g), 1, 2e-3)
+                << c.heads << " heads of " << c.d << " x " << c.in << " groups of " << c.group;
       }
+      EXPECT_NEAR(found.loss_before, before, 1e-4 * std::abs(before) + 1e-7 * size);
+      EXPECT_NEAR(found.loss_after, after, 1e-3 * std::abs(after) + 1e-7 * size);
+      if (passes == 0) {
+        EXPECT_EQ(found.loss_after, found.loss_before);
+      }
+    }
 }
 
 TEST_F(RefineOnDevice, AGroupWhoseCodesAreAllZeroPointsIsSkipped) {

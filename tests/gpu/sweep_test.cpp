@@ -8,7 +8,7 @@
 namespace constrictor::quant {
 namespace {
 
-struct ColumnSweepOnDevice : test::SolverOnDevice {
+struct ColumnSweepOnDevice : test::OnDevice {
   /// One panel, the kernel against plain loops; everything stands in the middle of wider matrices.
   void compare_panel(Index rows, Index n, bool drift, Index groups, test::Agreement& agreement) {
     constexpr Index edge = 3;

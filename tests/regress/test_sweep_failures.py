@@ -48,6 +48,7 @@ def test_a_run_folder_of_another_schema(deck, undisturbed, tmp_path):
     assert "0 runs finished here" in work(sweep).out, "a failed run waits for retry"
     shutil.rmtree(out / runs[1]["run_id"] / "blocks")
     (out / runs[1]["run_id"] / "run.h5").unlink()
+    (out / runs[1]["run_id"] / "log.jsonl").unlink()
     assert "1 run that failed may run again" in run("retry", sweep, "--failed").out
     work(sweep)
     assert_complete(runs, out, undisturbed)
@@ -147,9 +148,10 @@ def test_clocks_that_disagree_by_minutes(deck, library, tmp_path, monkeypatch, s
         stop.set()
         heart.join()
     begin = time.monotonic()
+    time.sleep(2)  # four heartbeats are missing: the worker waits for the verdict
     result = work(sweep, "--dead-after", "3")
     assert "1 runs finished here" in result.out and "taken over from process 1 on elsewhere" in result.err, result
-    assert time.monotonic() - begin > 1.5, "it was given up before its time"
+    assert time.monotonic() - begin > 2.9, "it was given up before its time"
 
 
 def test_empty_files_of_a_stale_cache(deck, undisturbed, tmp_path):
