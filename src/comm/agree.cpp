@@ -64,7 +64,8 @@ void Outcome::agree(const Communicator& ranks) const {
   int kind_and_code[2] = {static_cast<int>(kind_), exit_code_};
   ranks.broadcast(std::span<int>(kind_and_code), root);
   std::string words = words_;
-  if ((kind_ == Kind::bug || kind_ == Kind::library) && !agreed_before_)
+  const bool of_one_rank = kind_ == Kind::bug || kind_ == Kind::library;
+  if (of_one_rank && !agreed_before_ && ranks.size() > 1)
     words = "rank " + std::to_string(ranks.rank()) + ": " + words;
   ranks.broadcast(words, root);
 

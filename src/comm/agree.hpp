@@ -31,7 +31,8 @@ class Outcome {
 
   /// Collective. Returns when all ranks succeeded; otherwise every rank throws the failure of the
   /// lowest failing rank: the same type, exit code and words, marked Agreed. Bugs and library
-  /// errors are preceded by "rank k: "; the user's mistakes read the same on any number of ranks.
+  /// errors are preceded by "rank k: " where there are several; the user's mistakes read the same
+  /// on any number of ranks.
   void agree(const Communicator& ranks) const;
 
  private:

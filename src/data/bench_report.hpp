@@ -51,6 +51,7 @@ struct BenchReport {
   std::int64_t host_peak_bytes = 0;            // of the rank that took most
   std::int64_t device_peak_bytes = 0;          // 0 without a device
   std::vector<BenchBlock> blocks;
+  double write_seconds = 0;  // that the file of a block took, beside the next block
   double model_seconds = 0;  // extrapolated; 0 when only block 0 was measured
   double link = 0;           // bytes per second that `scaling` assumes
   std::vector<ScalingEstimate> scaling;

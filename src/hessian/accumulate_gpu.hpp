@@ -21,8 +21,8 @@ void set_zero(const device::Context& gpu, DeviceSums& sums);
 void download(const device::Context& gpu, DeviceSums& from, BlockSums& to);
 void upload(const device::Context& gpu, BlockSums& from, DeviceSums& to);
 
-/// All sums in one piece: Gram sums as upper triangles, row after row, then the rest; what one
-/// ncclAllReduce takes. [1 x packed_size]
+/// All sums in one piece, what one ncclAllReduce takes: matrix after matrix in the order of
+/// for_each_matrix, of Gram sums the upper triangle row after row. [1 x packed_size]
 Index packed_size(const SumShape& shape);
 device::DeviceMatrix<float> packed(const device::Context& gpu, const SumShape& shape,
                                    DeviceSums& sums);

@@ -65,6 +65,7 @@ void write_bench(const std::filesystem::path& path, const BenchReport& r) {
                {"host_peak_bytes", r.host_peak_bytes},
                {"device_peak_bytes", r.device_peak_bytes},
                {"blocks", list_of(r.blocks)},
+               {"write_seconds", r.write_seconds},
                {"model_seconds", r.model_seconds}};
   if (r.model_seconds <= 0) json["model_seconds"] = nullptr;
   if (!r.scaling.empty()) {

@@ -43,7 +43,9 @@ BenchReport blank_report(const BenchSetup& setup, const Backend& backend) {
   return r;
 }
 
-schedule::BlockOnOneRank with_seconds(const BenchBlock& block, schedule::BlockOnOneRank shares) {
+schedule::BlockOnOneRank with_seconds(const BenchBlock& block, schedule::BlockOnOneRank shares,
+                                      double writing) {
+  shares.beside = writing;
   shares.serial = block.seconds();
   for (const auto& [name, to] : {std::pair{"statistics", &shares.statistics},
                                  {"factor", &shares.factor},
@@ -62,8 +64,9 @@ std::vector<ScalingEstimate> scaling_of(const BenchSetup& setup, const BenchRepo
   const schedule::Cluster cluster{
       setup.spec.run.reduction, setup.options.link,
       schedule::sequences_of_lanes(setup.shard.sequences, setup.shard.lanes)};
-  const auto one = with_seconds(report.blocks.front(), first.shares);
-  const auto many = with_seconds(*typical_later_block(report.blocks), later.shares);
+  const auto one = with_seconds(report.blocks.front(), first.shares, report.write_seconds);
+  const auto many =
+      with_seconds(*typical_later_block(report.blocks), later.shares, report.write_seconds);
   std::vector<ScalingEstimate> estimates;
   for (int ranks = 1; ranks <= 64; ranks *= 2)
     estimates.push_back(schedule::on_ranks(one, many, setup.model.blocks - 1, cluster, ranks));
@@ -102,6 +105,8 @@ void show(const BenchReport& report, Screen& screen) {
   if (report.device_peak_bytes > 0)
     memory += ", " + bytes_text(static_cast<double>(report.device_peak_bytes)) + " on the device";
   screen.line(memory);
+  screen.line("files        " + duration_text(report.write_seconds) +
+              " a block at most, written beside the work on the next one");
   if (report.scaling.empty()) return;
   screen.line("");
   screen.line("predicted for more ranks that exchange " +
@@ -142,12 +147,15 @@ void bench(const comm::Communicator& ranks, const RunSpec& spec, const BenchOpti
                                         setup.shard.last_sequence, options.length, options.seed));
   const auto full_pinned = backend->pinned(states.full.view()),
              quant_pinned = backend->pinned(states.quant.view());
+  BesideWriter writer(ranks);
   for (Index b = 0; b < options.blocks; ++b) {
     report.blocks.push_back(
-        measured_block(setup, *backend, demand_of(setup, b, backend->cut()), b, states));
+        measured_block(setup, *backend, demand_of(setup, b, backend->cut()), b, states, writer));
     screen.line("block " + std::to_string(b + 1) + " of " + std::to_string(options.blocks) + "   " +
                 duration_text(report.blocks.back().seconds()));
   }
+  writer.finish();
+  report.write_seconds = writer.longest();
   report.model_seconds = extrapolated_seconds(report.blocks, model.blocks);
   report.host_peak_bytes = ranks.max(Index{peak_memory()});
   report.device_peak_bytes = ranks.max(backend->take_peak_device_memory());

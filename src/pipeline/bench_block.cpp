@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "comm/agree.hpp"
-#include "io/block_file.hpp"
+#include "core/threads.hpp"
 #include "pipeline/bench_model.hpp"
 #include "pipeline/job.hpp"
 
@@ -15,16 +15,6 @@ namespace constrictor::pipeline {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Writes the block's file as a run would, into a folder for temporary files, and removes it.
-void write_and_remove(const BenchSetup& setup, const io::BlockRecord& record) {
-  comm::agree_on_root(setup.ranks, [&] {
-    const fs::path file =
-        fs::temp_directory_path() / ("constrictor-bench-" + std::to_string(::getpid()) + ".h5");
-    io::write_block(file, record);
-    fs::remove(file);
-  });
-}
 
 std::vector<BenchPhase> phases_of(const BenchSetup& setup, const Demand& demand,
                                   const SecondsByPhase& seconds) {
@@ -51,12 +41,32 @@ std::vector<BenchPhase> phases_of(const BenchSetup& setup, const Demand& demand,
 
 }  // namespace
 
+void BesideWriter::write(io::BlockRecord record) {
+  finish();
+  if (ranks_.rank() != 0) return;
+  writing_ = std::async(std::launch::async, [kept = std::move(record)] {
+    use_one_thread_here();  // the others are at work
+    const double start = wall_seconds();
+    const fs::path file =
+        fs::temp_directory_path() / ("constrictor-bench-" + std::to_string(::getpid()) + ".h5");
+    io::write_block(file, kept);
+    fs::remove(file);
+    return wall_seconds() - start;
+  });
+}
+
+void BesideWriter::finish() {
+  comm::agree_on_root(ranks_, [&] {
+    if (writing_.valid()) longest_ = std::max(longest_, writing_.get());
+  });
+}
+
 BenchBlock measured_block(const BenchSetup& setup, Backend& backend, const Demand& demand,
-                          Index index, calib::HiddenStates& states) {
+                          Index index, calib::HiddenStates& states, BesideWriter& writer) {
   Block block = random_block(setup.model, index, setup.products, setup.options.seed);
   io::BlockRecord record;
   record.index = index;
-  SecondsByPhase& seconds = record.seconds_by_phase;
+  SecondsByPhase seconds;
   backend.stage(block);  // in a run while the block before is worked on
   const double start = wall_seconds();
   backend.gather(block, demand.shape, states, nullptr, seconds);
@@ -68,7 +78,7 @@ BenchBlock measured_block(const BenchSetup& setup, Backend& backend, const Deman
   backend.advance_quantized(block, states, seconds);
   {
     const PhaseTimer timer(seconds, "write");
-    write_and_remove(setup, record);
+    writer.write(std::move(record));
   }
   BenchBlock measured{index, index > 0, phases_of(setup, demand, seconds)};
   measured.phases.push_back({"rest", wall_seconds() - start - measured.seconds(), 0,

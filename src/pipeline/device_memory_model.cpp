@@ -83,12 +83,11 @@ class Model {
   DeviceMoment solve() const {
     DeviceMoment m = between("solvers");
     sides(m);
-    const double inputs = real(largest_inputs()), rows = real(rows_in_work);
-    // The grid search splits the root into two bfloat16 matrices, and scores candidates in pieces.
-    constexpr double candidates = 200, most = 1 << 29, panel = 4. * 1024;
-    add(m, rows_of,
-        row_copies * 4 * rows * inputs + square(largest_inputs()) +
-            std::min(most, candidates * rows * (2 * inputs + panel)));
+    double most = 0;
+    for (const Role role : job_.roles)
+      most = std::max(most, task(std::min(rows_in_work, layer_outputs(model_, role)),
+                                 layer_inputs(model_, role)));
+    add(m, rows_of, most);
     return with_libraries(m);
   }
 
@@ -120,14 +119,23 @@ class Model {
     sums(m, 1);
     ends(m);
     add(m, chunk_of, (4 + paths * width_) * tokens * real(model_.hidden));
-    constexpr double fewest_columns = 1024;
-    add(m, logits_of, paths * std::max(one_piece, 4 * fewest_columns * real(longest)));
+    const double columns = real(std::min<Index>(1024, model_.vocabulary));
+    const double all = 4 * tokens * real(model_.vocabulary);
+    add(m, logits_of, paths * std::min(all, std::max(one_piece, 4 * columns * real(longest))));
     return with_libraries(m);
   }
 
  private:
   static void add(DeviceMoment& m, const Kind& kind, double bytes) { m.add(kind.what, bytes); }
 
+  /// Rows that the solver takes at a time. The grid search splits the root into two bfloat16
+  /// matrices and scores 200 candidates a row, in pieces.
+  double task(Index rows, Index inputs) const {
+    constexpr double candidates = 200, piece = 1 << 29;
+    const double n = real(inputs), count = candidates * real(rows);
+    return row_copies * 4 * real(rows) * n + square(inputs) + 8 * count +
+           std::min(piece, count * (2 * n + 4 * std::min(n, 1024.)));
+  }
   Index largest_inputs() const {
     return std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
   }
@@ -193,8 +201,12 @@ class Model {
   void transients(DeviceMoment& m, double tokens, Index length) const {
     const double mlp = model_.family == Family::llama ? 2 * real(model_.feed_forward) : 0;
     add(m, chunk_of, 4 * tokens * std::max(mlp, queries() + keys()));
-    const double scores = 4 * real(std::min<Index>(512, length)) * real(length);
-    add(m, attention_of, std::max(one_piece, scores) * (1 + width_ / 4));
+    add(m, attention_of, scores(tokens, length) * (1 + width_ / 4));
+  }
+  /// A tile of queries of one head in as many sequences as fit into a piece.
+  double scores(double tokens, Index length) const {
+    const double of_one = 4 * real(std::min<Index>(512, length)) * real(length);
+    return std::min(tokens / real(length) * of_one, std::max(one_piece, of_one));
   }
   /// Probabilities of one head, their products summed over a group, in both paths, and weighted
   /// inputs: hessian::add_value_sums, which takes as many sequences as fit into its scratch memory.
@@ -205,7 +217,7 @@ class Model {
     const double sequence =
         length * (length * (paths_ * (width_ + 4) + rounded) + width_ * real(model_.hidden));
     const double all = tokens_ / length * sequence;
-    add(m, attention_of, one_piece + std::min(all, std::max(most, sequence)));
+    add(m, attention_of, scores(tokens_, shard_.length) + std::min(all, std::max(most, sequence)));
   }
 
   /// H, R, U and with drift D, P, shift of every input unit; the fullest of all blocks' decks.

@@ -44,9 +44,9 @@ float relative_error(Index n) { return 2.5e-5f + sum_error(n); }
 
 SearchPlan search_plan(Index inputs) {
   SearchPlan plan;
-  for (const Index share : {4, 2})
-    if (inputs >= 512) plan.stages.push_back(rounded_up(inputs / share, 64));
-  plan.stages.push_back(inputs);
+  if (inputs >= 512)
+    for (const Index share : {16, 4, 2}) plan.stages.push_back((inputs - inputs / share) / 64 * 64);
+  plan.stages.push_back(0);
   plan.chunk = std::max<Index>(128, scratch_bytes / (2 * inputs + 4 * plan.panel + 1) / 128 * 128);
   return plan;
 }
@@ -221,20 +221,20 @@ void HessianSearch::fit(DeviceView<const float> W, DeviceView<const kernels::Gri
   } else {
     DeviceMatrix<float> smallest(*gpu_, 1, W.rows, "smallest scores"),
         limit(*gpu_, 1, W.rows, "limits of scores");
-    Index first = 0;
+    Index last = W.cols;
     const kernels::ScoreError error{read_only(rows.slack.view()), relative_error(W.cols)};
-    for (const Index last : plan_.stages) {
+    for (const Index first : plan_.stages) {
       add_scores(rows, list, first, last);
       kernels::best_candidates(gpu_->main(), list.on(rows), best.data(), smallest.data());
-      if (last < W.cols) {  // follow each row's best to the end
+      if (first > 0) {  // follow each row's best to the end
         List front = leaders(best, smallest);
-        add_scores(rows, front, last, W.cols);
+        add_scores(rows, front, 0, first);
         kernels::score_limits(gpu_->main(), front.on(rows), error, limit.data());
       } else {
         kernels::score_limits(gpu_->main(), list.on(rows), error, limit.data());
       }
-      list = survivors(rows, list, limit, last < W.cols ? 1 : 2);
-      first = last;
+      list = survivors(rows, list, limit, first > 0 ? 1 : 2);
+      last = first;
     }
     choose_exactly(rows, list, plan_.exact_chunk, best);
   }

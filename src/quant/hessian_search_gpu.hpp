@@ -11,8 +11,9 @@ namespace constrictor::quant {
 
 /// Sizes of a search over n inputs; they follow from shapes only.
 struct SearchPlan {
-  std::vector<Index>
-      stages;               // after so many columns of R hopeless candidates are dropped; ends in n
+  /// First columns of R of each stage, from the back; the last one is 0. After a stage candidates
+  /// that cannot win are dropped.
+  std::vector<Index> stages;
   Index panel = 1024;       // columns of a product
   Index chunk = 0;          // candidates whose codes are on the device together
   Index exact_chunk = 512;  // close candidates that are scored together

@@ -31,8 +31,10 @@ void add_block(const BlockOnOneRank& block, double times, const Cluster& cluster
   const double sequences = largest_share(cluster.lane_sequences, ranks);
   const Travel bytes = travelling_bytes(block, cluster.reduction,
                                         static_cast<Index>(cluster.lane_sequences.size()), ranks);
+  double together = 0;
   const auto add = [&](const char* phase, double work, double travel) {
     seconds[phase] += times * (work + travel / cluster.link);
+    together += work + travel / cluster.link;
   };
   add("statistics", block.statistics * sequences, 0);
   add("reduce", 0, bytes.reduce);
@@ -40,6 +42,7 @@ void add_block(const BlockOnOneRank& block, double times, const Cluster& cluster
   add("solve", block.solve * largest_share(block.rows, ranks), bytes.solve);
   add("advance", block.advance * sequences, 0);
   add("serial", block.serial, 0);
+  if (block.beside > together) add("serial", block.beside - together, 0);
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace constrictor::schedule {
 /// One block on one rank.
 struct BlockOnOneRank {
   double statistics = 0, factor = 0, solve = 0, advance = 0;  // seconds that ranks share
-  double serial = 0;              // seconds that no rank can take over: writing, and the rest
+  double serial = 0;                                          // seconds that no rank can take over
+  double beside = 0;              // seconds of writing while ranks work; a block takes no less
   double sums_bytes = 0;          // one set of sums
   double sides_bytes = 0;         // factored input sides; every rank gets all of them
   double results_bytes = 0;       // codes, scales, zeros; the same

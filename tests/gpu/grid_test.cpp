@@ -140,6 +140,12 @@ TEST_F(GridsOnDevice, HessianChoosesWhatTheFullSearchChooses) {
                                    expected.zero.data(), 1);
         compare_hessian(W, side, expected, settings);
       }
+  // Wide enough for several stages.
+  const auto W = weights(8, 544, 30);
+  const auto side = test::random_side(544, 31, {});
+  ASSERT_GT(search_plan(544).stages.size(), 1u);
+  const GridSettings settings{2, false, 0, GridSearch::hessian};
+  compare_hessian(W, side, fit_grid<float>(W.view(), metric_of(side), settings), settings);
   EXPECT_GT(choices.compared(), 1500);
   EXPECT_LE(choices.different(), choices.compared() / 1000) << "of " << choices.compared();
 }
@@ -182,8 +188,8 @@ TEST_F(GridsOnDevice, DroppingHopelessCandidatesChangesNothing) {
             .fit(w.view(), read_only(ranges.view()), 2, top, grid.scale.view(), grid.zero.view());
         return downloaded(gpu, grid, bits);
       };
-      const auto whole = chosen({{n}, n, rows * 200, 512}),
-                 pruned = chosen({{40, 72, n}, 64, 700, 512});
+      const auto whole = chosen({{0}, n, rows * 200, 512}),
+                 pruned = chosen({{192, 128, 72, 0}, 64, 700, 512});
       choices.compare(whole.scale, pruned.scale);
       choices.compare(whole.zero, pruned.zero);
     }

@@ -29,6 +29,17 @@ Ending ending_of(Work&& work) {
   return {};
 }
 
+/// Who it was, where there was a choice.
+std::string named(const Communicator& ranks, int rank) {
+  return ranks.size() > 1 ? "rank " + std::to_string(rank) + ": " : "";
+}
+
+TEST(Agree, ALostRankIsNotWaitedFor) {
+  const Communicator ranks = Communicator::world();
+  EXPECT_THROW(agree(ranks, [] { throw LostRank("x"); }), LostRank);  // no collective was entered
+  EXPECT_FALSE(ranks.any(false));
+}
+
 TEST(Agree, ReturnsWhatTheWorkReturns) {
   const Communicator ranks = Communicator::world();
   EXPECT_EQ(agree(ranks, [&] { return ranks.rank() + 10; }), ranks.rank() + 10);
@@ -82,7 +93,7 @@ TEST(Agree, KeepsTypeAndExitCode) {
 TEST(Agree, BugsAndLibraryErrorsNameTheRank) {
   const Communicator ranks = Communicator::world();
   const int last = ranks.size() - 1;
-  const std::string who = "rank " + std::to_string(last) + ": ";
+  const std::string who = named(ranks, last);
   const auto on_last = [&](auto error) {
     return ending_of([&] {
       agree(ranks, [&] {
@@ -108,7 +119,7 @@ TEST(Agree, AnInnerAgreementIsNotNamedTwice) {
       });
     });
   });
-  EXPECT_EQ(ending.words, "rank " + std::to_string(last) + ": once");
+  EXPECT_EQ(ending.words, named(ranks, last) + "once");
 }
 
 TEST(Agree, WorkOfTheRootAlone) {

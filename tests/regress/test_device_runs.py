@@ -136,9 +136,9 @@ def test_killed_and_resumed(small, undisturbed, tmp_path):
     assert_equal(undisturbed, run_dir)
 
 
-def test_preempted(deck, tmp_path):
+def test_preempted(small, tmp_path):
     run_dir = tmp_path / "run"
-    process = start(*quantize_arguments(deck, run_dir, CUDA))
+    process = start(*quantize_arguments(small, run_dir, CUDA))
     wait_for((run_dir / "blocks" / "0000.h5").exists, process, seconds=200)
     os.kill(process.pid, signal.SIGUSR1)
     assert_refused(finish(process, timeout=120), 75, "SIGUSR1", "run the same command again")

@@ -89,6 +89,14 @@ TEST(Scaling, TheLimitIsThePhaseThatTakesLongest) {
   EXPECT_EQ(on_ranks(b, b, 1, cluster(), 64).limit, "reduce");
 }
 
+TEST(Scaling, ABlockTakesNoLessThanTheWritingOfItsFile) {
+  BlockOnOneRank b = block();
+  b.beside = 3;
+  EXPECT_DOUBLE_EQ(on_ranks(b, b, 0, cluster(), 1).total, 15.5);
+  EXPECT_DOUBLE_EQ(on_ranks(b, b, 4, cluster(), 64).total, 5 * 3);
+  EXPECT_EQ(on_ranks(b, b, 4, cluster(), 64).limit, "serial");
+}
+
 TEST(Scaling, AsksForSense) {
   EXPECT_THROW(on_ranks(block(), block(), 0, cluster(), 0), Bug);
   Cluster broken = cluster();
