@@ -20,10 +20,16 @@ install -s $built/constrictor $built/tests/test_gpu /usr/bin/orterun /usr/bin/or
 objdump -T $system/libhdf5_serial.so.103 | sed -n 's/.*UND.*(CURL_OPENSSL_4) \(curl_.*\)/void* \1(void) { return 0; }/p' >$built/curl.c
 echo 'CURL_OPENSSL_4 { global: curl_*; };' >$built/curl.map
 gcc -shared -fPIC -s -Wl,-soname,libcurl.so.4,--version-script=$built/curl.map $built/curl.c -o $out/lib/libcurl.so.4
-# OpenBLAS is BLAS and LAPACK, too.
-cp -L $system/openblas-openmp/libopenblas.so.0 $out/lib/
-ln -s libopenblas.so.0 $out/lib/libblas.so.3
-ln -s libopenblas.so.0 $out/lib/liblapack.so.3
+# Of OpenBLAS and LAPACKE (40 MB) what the programs call, with kernels for Haswell, Zen and Skylake-X; processors that
+# OpenBLAS takes for others get Haswell's: all that the bundle runs on have AVX2.
+readarray -t symbols < <(nm -D --undefined-only $out/bin/{constrictor,test_gpu} | grep -oE '(cblas|LAPACKE|openblas)_[a-z0-9_]+' | sort -u)
+archive=$system/openblas-openmp/libopenblas.a
+readarray -t cores < <(nm $archive 2>/dev/null | sed -n 's/.* U gotoblas_\([A-Z0-9_]*\)$/\1/p' | sort -u | grep -vxE 'HASWELL|ZEN|SKYLAKEX')
+instead() { case $1 in COOPERLAKE) echo SKYLAKEX ;; *) echo HASWELL ;; esac; }
+gcc -shared -s -o $out/lib/libopenblas.so.0 -Wl,-soname,libopenblas.so.0 "${symbols[@]/#/-Wl,-u,}" \
+  $(for core in "${cores[@]}"; do echo "-Wl,--defsym,gotoblas_$core=gotoblas_$(instead "$core")"; done) \
+  $system/liblapacke.a $archive -lgfortran -lgomp -lpthread -lm
+ln -s libopenblas.so.0 $out/lib/liblapacke.so.3
 
 # Components of Open MPI for one machine, Slurm, ssh and TCP; no MPI files, no one-sided operations, no fabrics.
 for component in allocator bml btl_self btl_tcp btl_vader coll compress errmgr ess filem grpcomm iof mpool odls oob op patcher \
@@ -34,7 +40,7 @@ rm -f $out/lib/openmpi/mca_{coll_monitoring,schizo_flux,schizo_jsm}.so
 cp -L $system/pmix2/lib/pmix/*.so $out/lib/pmix/
 cp /usr/share/openmpi/help-*.txt $out/share/openmpi/
 cp $system/pmix2/share/pmix/help-*.txt $out/share/pmix/
-cp /etc/openmpi/openmpi-mca-params.conf $out/etc/
+cp /etc/openmpi/openmpi-mca-params.conf $system/pmix2/share/pmix-mca-params.conf $out/etc/
 
 # Shared libraries, until there is none that is not here.
 not_ours='^(linux-vdso|ld-linux|libc|libm|libpthread|libdl|librt|libresolv|libutil|libcuda|libcudart|libcublas|libcublasLt|libcusolver|libcusparse|libnvJitLink|libnccl)\.|^ld-linux|^linux-vdso'

@@ -47,4 +47,6 @@ if [[ ${CONSTRICTOR_BUNDLE:-} != "$home" ]]; then  # else mpirun's launcher has 
   export OPAL_PREFIX=$home OPAL_BINDIR=$home/bin OPAL_LIBDIR=$home/lib OPAL_PKGLIBDIR=$home/lib/openmpi
   export OPAL_DATADIR=$home/share OPAL_PKGDATADIR=$home/share/openmpi OPAL_SYSCONFDIR=$home/etc
   export PMIX_INSTALL_PREFIX=$home PMIX_PKGLIBDIR=$home/lib/pmix PMIX_PKGDATADIR=$home/share/pmix
+  export PMIX_MCA_mca_base_component_path=$home/lib/pmix PMIX_MCA_mca_base_param_files=$home/etc/pmix-mca-params.conf
+  export HWLOC_PLUGINS_PATH=$home/lib/hwloc  # none: they belong to the system's own hwloc
 fi

@@ -64,7 +64,7 @@ double expected_seconds(const BenchSetup& setup, const Demand& demand) {
   double rows = 0;
   for (const schedule::Task& task : demand.shares.rows) rows += 2 * task.cost;
   return (o.statistics + o.advance) / (0.5 * setup.products_peak()) +
-         (o.factor + rows) / (0.3 * setup.peak.float32);
+         (o.factor / 0.3 + rows / 1.2) / setup.peak.float32;
 }
 
 void require_memory(const BenchSetup& setup, double bytes) {
