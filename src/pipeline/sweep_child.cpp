@@ -74,13 +74,17 @@ SweepChild::SweepChild(const SweepRun& run, std::size_t number, int slot, io::Cl
 
 double SweepChild::seconds() const { return wall_seconds() - start_; }
 
-std::string SweepChild::last_words(const Ending& ending) const {
+std::string SweepChild::sentence() const {
   std::istringstream output(process_.last_output());
   const std::string mark = "constrictor: ";
   std::string last;
   for (std::string line; std::getline(output, line);)
     if (line.rfind(mark, 0) == 0) last = line.substr(mark.size());
-  if (!last.empty()) return last;
+  return last;
+}
+
+std::string SweepChild::last_words(const Ending& ending) const {
+  if (const std::string said = sentence(); !said.empty()) return said;
   const std::string place = " (" + output_ + ")";
   if (ending.signal == 9) return "killed by signal 9, as when memory runs out" + place;
   if (ending.signal != 0)

@@ -24,7 +24,9 @@ class SweepChild {
   io::Claim& claim() { return claim_; }
   std::optional<Ending> ended() { return process_.ended(); }
   void signal(int number) const { process_.signal(number); }
-  /// What it said last, without "constrictor: "; how it ended when it said nothing.
+  /// The sentence of the program, without "constrictor: "; "" when it did not come to say one.
+  std::string sentence() const;
+  /// That, or how the process ended.
   std::string last_words(const Ending& ending) const;
 
  private:

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <list>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "core/error.hpp"
@@ -48,12 +49,12 @@ class Worker {
       }
       reap();
       beat();
-      const bool stopping = stop_requested() || !end_.empty();
+      const bool stopping = stop_requested() || end_;
       if (!stopping && static_cast<int>(children_.size()) < options_.jobs) fill();
       if (children_.empty() && (stopping || left_ == Left::nothing)) break;
       std::this_thread::sleep_for(pause_between_looks);
     }
-    if (!end_.empty()) throw FileSystemError(end_);
+    if (end_) throw Failure(*end_);
     if (stop_requested())
       throw Preempted("asked to stop by " + stop_signal() +
                       "; run the same command again to go on");
@@ -100,7 +101,7 @@ class Worker {
       }
       start(i, std::move(*claim));
       left_ = Left::unknown;
-      return end_.empty();
+      return !end_;
     }
     return false;
   }
@@ -130,7 +131,7 @@ class Worker {
       children_.emplace_back(run, i, slot, std::move(claim), options_,
                              cores_of_slot(cores_, slot, options_.jobs));
     } catch (const FileSystemError& error) {
-      end_ = error.what();
+      end_ = error;
       return;
     }
     slot_in_use_[static_cast<std::size_t>(slot)] = true;
@@ -176,7 +177,7 @@ class Worker {
         ending.exit_code == static_cast<int>(ExitCode::preempted) || ending.signal != 0;
     if (stop_requested()) return say("stopped ", words);  // it goes on when the sweep does
     if (file_system) {
-      end_ = words;
+      end_ = FileSystemError(words);
       try {
         record_waiting(run, words);
       } catch (const FileSystemError&) {  // what failed for the run fails here, too
@@ -184,6 +185,11 @@ class Worker {
       return say("stopped ", words);
     }
     if (!io::holder_on_this_host(run.folder).empty()) return say("left    ", words);
+    if (!stopped && !has_begun(run) && (child.sentence().empty() || ending.exit_code == 127)) {
+      end_ =
+          UserError("no run can be started here: " + words);  // the launcher's fault, not a run's
+      return say("stopped ", words);
+    }
     if (stopped && ++attempts_[i] < most_attempts) return say("again   ", words);
     settled_[i] = true;
     ++failed_;
@@ -193,6 +199,11 @@ class Worker {
       screen_.warning(error.what());
     }
     say("failed  ", words);
+  }
+
+  static bool has_begun(const SweepRun& run) {
+    std::error_code ignored;
+    return std::filesystem::exists(std::filesystem::path(run.folder) / "run.h5", ignored);
   }
 
   const Sweep& sweep_;
@@ -207,7 +218,7 @@ class Worker {
   Left left_ = Left::unknown;
   double next_search_ = 0, next_beat_ = 0;
   std::size_t done_ = 0, failed_ = 0;
-  std::string end_;  // why no other run is started
+  std::optional<Failure> end_;  // why no other run is started
 };
 
 /// Beside the runs, for analysis/; whoever starts last has the newest deck.

@@ -85,9 +85,14 @@ def test_a_run_that_is_always_killed(deck, tmp_path):
     launcher.chmod(0o755)
     assert_failed(run("sweep", sweep, "--launcher", launcher), plan(sweep), "killed by signal 9")
     assert (tmp_path / "count").read_text() == "x\n" * 3, "three attempts"
-    assert_failed(run("sweep", write_sweep(tmp_path / "b.yaml", deck, out=tmp_path / "b",
-                                           axes="\n  - {key: quant.bits, values: [2]}\n"), "--launcher", "/no/such"),
-                  [], "cannot start /no/such")
+
+
+@pytest.mark.parametrize("launcher, words", (("/no/such", "cannot start /no/such"), ("false", "ended with exit code 1")))
+def test_a_launcher_that_starts_nothing(deck, tmp_path, launcher, words):
+    """No run is blamed for it."""
+    sweep = write_sweep(tmp_path / "sweep.yaml", deck)
+    assert_refused(run("sweep", sweep, "--launcher", launcher), 2, "no run can be started here", words)
+    assert "waiting 4, failed 0" in run("status", sweep).out
 
 
 def test_the_disk_fills_up(deck, undisturbed, small_disk, tmp_path):  # noqa: F811
