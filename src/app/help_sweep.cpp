@@ -23,6 +23,8 @@ a sweep deck
   zip: [[method, bits]]            axes that advance together
   exclude: [{method: gptq, ordering: [sorted]}]
   cell: {ordering: best}           best | mean: axes that share one cell of a table
+  table: {rows: [method], columns: [bits], value: perplexity}
+                                   how `python -m analysis table` lays it out
 
   ${NAME} in a path comes from the environment: path: ${MODELS}/Llama-3.2-1B
 

@@ -12,6 +12,7 @@
 //   zip: [[method, bits]]              # axes that advance together; all others are crossed
 //   exclude: [{method: gptq, ordering: [sorted]}]
 //   cell: {ordering: best}             # best | mean: axes that one cell of a table takes together
+//   table: {rows: [method], columns: [bits], value: perplexity}   # for analysis/ alone
 
 #include <string>
 #include <vector>

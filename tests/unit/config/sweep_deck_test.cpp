@@ -110,6 +110,7 @@ axes:
   - {key: quant.alpha, values: [0.1, 0.2]}
   - {key: quant.method, values: [gptq, boa]}
 cell: {alpha: best}
+table: {rows: [method]}
 )");
   EXPECT_EQ(labels_of(sweep), (Labels{"0.1 gptq", "0.2 gptq", "0.1 boa", "0.2 boa"}));
   EXPECT_EQ(sweep.axes[0].cell, CellReduction::best);
@@ -123,7 +124,7 @@ TEST(SweepDeck, WhatIsWrongIsToldInOneSentenceWithItsLine) {
       {base, "sweep.yaml: axes: missing"},
       {base + bits + "axis: 3\n",
        "sweep.yaml:4: axis: unknown key; known keys are base, axes, zip, "
-       "exclude, cell"},
+       "exclude, cell, table"},
       {base + "axes: []\n", "sweep.yaml:2: axes: a list expected"},
       {base + "axes:\n- {key: quant.bits, values: [2], name: x}\n",
        "axes.name: unknown key; known keys are key, keys, label, values, names"},
