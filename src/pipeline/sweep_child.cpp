@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/sweep_child.hpp"
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
@@ -21,7 +22,7 @@ std::vector<std::string> words_of(const std::string& text) {
   return {std::istream_iterator<std::string>(stream), {}};
 }
 
-std::vector<std::string> command(const SweepRun& run, const SweepOptions& options) {
+std::vector<std::string> command(const SweepRun& run, const SweepOptions& options, int slot) {
   std::vector<std::string> words;
   const std::string ranks = std::to_string(options.ranks);
   if (!options.launcher.empty()) {
@@ -36,6 +37,13 @@ std::vector<std::string> command(const SweepRun& run, const SweepOptions& option
   for (const std::string& word : {options.program, std::string("quantize"),
                                   run.folder + "/deck.yaml", std::string("--run-dir"), run.folder})
     words.push_back(word);
+  // Ranks count the devices of their node from the first, each run for itself.
+  if (run.spec.run.device == "cuda" && options.jobs > 1) {
+    const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    const std::string devices =
+        devices_of_slot(visible == nullptr ? "" : visible, slot, options.ranks);
+    words.insert(words.begin(), {"env", "CUDA_VISIBLE_DEVICES=" + devices});
+  }
   return words;
 }
 
@@ -70,7 +78,7 @@ SweepChild::SweepChild(const SweepRun& run, std::size_t number, int slot, io::Cl
       slot_(slot),
       claim_(std::move(claim)),
       start_(wall_seconds()),
-      process_(command(run, options), output_, cores) {}
+      process_(command(run, options, slot), output_, cores) {}
 
 double SweepChild::seconds() const { return wall_seconds() - start_; }
 
@@ -99,6 +107,19 @@ std::vector<int> cores_of_slot(const std::vector<int>& cores, int slot, int jobs
   if (count < jobs) return {cores[static_cast<std::size_t>(slot % count)]};
   const int first = slot * count / jobs, end = (slot + 1) * count / jobs;
   return {cores.begin() + first, cores.begin() + end};
+}
+
+std::string devices_of_slot(const std::string& visible, int slot, int ranks) {
+  std::vector<std::string> known;
+  std::istringstream stream(visible);
+  for (std::string device; std::getline(stream, device, ',');) known.push_back(device);
+  std::string devices;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const auto number = static_cast<std::size_t>(slot * ranks + rank);
+    devices += (rank > 0 ? "," : "") +
+               (known.empty() ? std::to_string(number) : known[number % known.size()]);
+  }
+  return devices;
 }
 
 void record_failure(const SweepRun& run, const std::string& words) { record(run, "failed", words); }

@@ -42,6 +42,10 @@ class SweepChild {
 /// fewer cores than jobs.
 std::vector<int> cores_of_slot(const std::vector<int>& cores, int slot, int jobs);
 
+/// The devices of slot `slot`, one a rank, among those of `visible` ("0,1,2", what
+/// CUDA_VISIBLE_DEVICES says; "" = all of the node): a value for that variable of the run.
+std::string devices_of_slot(const std::string& visible, int slot, int ranks);
+
 /// Makes the failure of a run lasting: state.json says "failed" with these words.
 void record_failure(const SweepRun& run, const std::string& words);
 /// The opposite: whatever state.json says, the run may be taken up again.

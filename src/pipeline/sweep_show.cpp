@@ -73,9 +73,11 @@ void show_plan(const std::string& deck, int ranks, Screen& screen) {
   screen.line("");
   screen.line("runs         " + std::to_string(sweep.runs.size()) + " in " + sweep.out + ", " +
               std::to_string(to_do) + " to do");
-  screen.line("time         " + duration_text(left.seconds) + " one after another, " + cores);
-  screen.line("memory       " + bytes_text(left.bytes_per_rank) + " a rank at most");
-  screen.line("disk         " + bytes_text(left.disk_bytes));
+  if (to_do > 0) {
+    screen.line("time         " + duration_text(left.seconds) + " one after another, " + cores);
+    screen.line("memory       " + bytes_text(left.bytes_per_rank) + " a rank at most");
+    screen.line("disk         " + bytes_text(left.disk_bytes));
+  }
   const Calibration& found = plan.calibration;
   if (found.seconds.values.empty()) {
     screen.line("predictions  good to a factor of two in time; no finished run to learn from yet");

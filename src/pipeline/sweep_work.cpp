@@ -50,7 +50,12 @@ class Worker {
       reap();
       beat();
       const bool stopping = stop_requested() || end_;
-      if (!stopping && static_cast<int>(children_.size()) < options_.jobs) fill();
+      try {
+        if (!stopping && static_cast<int>(children_.size()) < options_.jobs) fill();
+      } catch (const FileSystemError& error) {
+        end_ = error;  // what runs may finish
+        continue;
+      }
       if (children_.empty() && (stopping || left_ == Left::nothing)) break;
       std::this_thread::sleep_for(pause_between_looks);
     }
@@ -101,7 +106,7 @@ class Worker {
       }
       start(i, std::move(*claim));
       left_ = Left::unknown;
-      return !end_;
+      return true;
     }
     return false;
   }
@@ -127,13 +132,8 @@ class Worker {
                       ", which is dead");
     int slot = 0;
     while (slot_in_use_[static_cast<std::size_t>(slot)]) ++slot;
-    try {
-      children_.emplace_back(run, i, slot, std::move(claim), options_,
-                             cores_of_slot(cores_, slot, options_.jobs));
-    } catch (const FileSystemError& error) {
-      end_ = error;
-      return;
-    }
+    children_.emplace_back(run, i, slot, std::move(claim), options_,
+                           cores_of_slot(cores_, slot, options_.jobs));
     slot_in_use_[static_cast<std::size_t>(slot)] = true;
     screen_.line("start   " + run.run_id + "  " + run_label(sweep_, run));
   }

@@ -25,6 +25,13 @@ TEST(SweepCores, AreSharedOutAmongTheJobs) {
   EXPECT_EQ(cores_of_slot(cores, 6, 7), Cores{4}) << "more jobs than cores";
 }
 
+TEST(SweepDevices, AreSharedOutAmongTheJobs) {
+  EXPECT_EQ(devices_of_slot("", 0, 2), "0,1");
+  EXPECT_EQ(devices_of_slot("", 1, 2), "2,3");
+  EXPECT_EQ(devices_of_slot("4,7,GPU-a", 1, 1), "7");
+  EXPECT_EQ(devices_of_slot("4,7,GPU-a", 1, 2), "GPU-a,4") << "fewer devices than ranks";
+}
+
 Sweep sweep_of(std::vector<Method> methods) {
   Sweep sweep;
   for (const Method method : methods) {
