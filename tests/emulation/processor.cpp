@@ -76,7 +76,7 @@ Context Processor::next() {
   if (!failure_.empty()) return scheduler_;
   if (ready_count_ > 0) {
     const unsigned thread = ready_[ready_first_];
-    ready_first_ = (ready_first_ + 1) % ready_.size();
+    ready_first_ = (ready_first_ + 1) % static_cast<unsigned>(ready_.size());
     --ready_count_;
     threads_[thread].state = State::running;
     threadIdx = coordinates_[thread];
