@@ -76,7 +76,7 @@ Context Processor::next() {
   if (!failure_.empty()) return scheduler_;
   if (ready_count_ > 0) {
     const unsigned thread = ready_[ready_first_];
-    ready_first_ = (ready_first_ + 1) % static_cast<unsigned>(ready_.size());
+    ready_first_ = (ready_first_ + 1) % ring;
     --ready_count_;
     threads_[thread].state = State::running;
     threadIdx = coordinates_[thread];
@@ -147,7 +147,7 @@ void Processor::work(Fiber& me) {
 
 void Processor::make_ready(unsigned thread) {
   threads_[thread].state = State::ready;
-  ready_[(ready_first_ + ready_count_++) % ready_.size()] = thread;
+  ready_[(ready_first_ + ready_count_++) % ring] = thread;
 }
 
 /// The running thread waits until it has been made ready.

@@ -96,8 +96,9 @@ class Processor {
   std::string failure_;
   std::vector<Thread> threads_;
   std::vector<uint3> coordinates_;
-  dim3 coordinates_of_{0, 0, 0};        // the block shape that they belong to
-  std::array<unsigned, 1024> ready_{};  // a ring; each thread stands in it once at most
+  dim3 coordinates_of_{0, 0, 0};  // the block shape that they belong to
+  static constexpr unsigned ring = 1024;
+  std::array<unsigned, ring> ready_{};  // a ring; each thread stands in it once at most
   unsigned ready_first_ = 0, ready_count_ = 0;
   std::array<unsigned, 32> waiting_lanes_{};  // of each warp: in a warp call
   std::array<unsigned, 32> missing_lanes_{};  // of each warp: ended, or none from the start
