@@ -48,6 +48,30 @@ bool is_page_locked(const void* pointer) {
   return false;
 }
 
+struct Range {
+  const void* first;
+  std::size_t bytes;
+  bool overlaps(const Range& other) const {
+    return first < static_cast<const std::byte*>(other.first) + other.bytes &&
+           other.first < static_cast<const std::byte*>(first) + bytes;
+  }
+};
+std::vector<std::weak_ptr<const Range>> late_reads;  // of host memory, by copies still queued
+
+std::shared_ptr<const Range> reading_later(const Range& range) {
+  const std::lock_guard lock(host_mutex);
+  auto made = std::make_shared<const Range>(range);
+  std::erase_if(late_reads, [](const auto& read) { return read.expired(); });
+  late_reads.push_back(made);
+  return made;
+}
+bool is_read_later(const Range& range) {
+  const std::lock_guard lock(host_mutex);
+  for (const auto& read : late_reads)
+    if (const auto still = read.lock(); still != nullptr && still->overlaps(range)) return true;
+  return false;
+}
+
 }  // namespace
 
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
@@ -69,18 +93,22 @@ cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
     return complain(cudaErrorInvalidValue,
                     "a copy reads outside an allocation, or in the wrong space");
   // Later work may find the host's memory changed, and the host must not look before it has waited.
+  std::shared_ptr<const Range> late;
   if (!runs_at_once(stream)) {
-    if (to_device && !from_device && !is_page_locked(from)) {
-      auto rows = std::make_shared<std::vector<std::byte>>(width * height);
-      copy_rows({from, rows->data(), from_pitch, width, width, height});
-      submit(stream, [=] { copy_rows({rows->data(), to, width, to_pitch, width, height}); });
-      return cudaSuccess;
+    if (to_device && !from_device) {
+      if (!is_page_locked(from)) {
+        auto rows = std::make_shared<std::vector<std::byte>>(width * height);
+        copy_rows({from, rows->data(), from_pitch, width, width, height});
+        submit(stream, [=] { copy_rows({rows->data(), to, width, to_pitch, width, height}); });
+        return cudaSuccess;
+      }
+      late = reading_later({from, extent(from_pitch, width, height)});
     }
-    if (from_device && !to_device)
+    if (from_device && !to_device && !is_read_later({to, extent(to_pitch, width, height)}))
       for (std::size_t row = 0; row < height && width > 0; ++row)
         std::memset(static_cast<std::byte*>(to) + row * to_pitch, 0xff, width);
   }
-  submit(stream, [=] { copy_rows({from, to, from_pitch, to_pitch, width, height}); });
+  submit(stream, [=, keep = late] { copy_rows({from, to, from_pitch, to_pitch, width, height}); });
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,

@@ -83,6 +83,20 @@ TEST_F(EmulatedStreams, PageLockedMemoryIsReadLate) {
   }
 }
 
+TEST_F(EmulatedStreams, MemoryThatIsReadLateMayBeWrittenByTheSameStream) {
+  OnDevice<int> values(4);
+  std::vector<int> host = ones;
+  ASSERT_EQ(cudaHostRegister(host.data(), 16, cudaHostRegisterDefault), cudaSuccess);
+  ASSERT_EQ(cudaMemcpyAsync(values.data, host.data(), 16, cudaMemcpyHostToDevice, first),
+            cudaSuccess);
+  launch_on(first, values.data);
+  ASSERT_EQ(cudaMemcpyAsync(host.data(), values.data, 16, cudaMemcpyDeviceToHost, first),
+            cudaSuccess);
+  ASSERT_EQ(cudaStreamSynchronize(first), cudaSuccess);
+  EXPECT_EQ(host, std::vector<int>(4, 2));
+  ASSERT_EQ(cudaHostUnregister(host.data()), cudaSuccess);
+}
+
 TEST_F(EmulatedStreams, MemoryIsFreedInTheOrderOfTheStream) {
   int* values = nullptr;
   ASSERT_EQ(cudaMallocAsync(&values, 16, first), cudaSuccess);
