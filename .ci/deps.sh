@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 needed=(build-essential cmake ninja-build libopenmpi-dev openmpi-bin libopenblas-openmp-dev liblapacke-dev libhdf5-dev
         libyaml-cpp-dev libboost-program-options-dev libboost-context-dev libgtest-dev nlohmann-json3-dev libssl-dev libfmt-dev pkg-config
         python3-venv)
-optional=(ccache libdnnl-dev clang libclang-rt-dev)  # quicker rebuilds, faster products, the fuzz test (the last two)
+# Quicker rebuilds, faster products, the fuzz test (two), the test of sweeps under Slurm (two).
+optional=(ccache libdnnl-dev clang libclang-rt-dev slurm-wlm munge)
 
 missing() {  # the arguments that are not installed
   local present

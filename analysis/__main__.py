@@ -13,15 +13,14 @@ import argparse
 import importlib
 import sys
 
-from analysis.errors import call
+from analysis.errors import Parser, call
 
 COMMANDS = {"table": "numbers of runs or of a sweep", "plot": "pictures", "diff": "where two runs part, and by how much",
             "report": "one HTML file with tables, pictures and provenance"}
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m analysis", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     modules = {}
     for name, words in COMMANDS.items():

@@ -12,7 +12,7 @@ from analysis.read_results import check_schema, open_h5, plain
 # What may differ: when, where and by which build it ran. The deck also holds paths and machine settings; run_id,
 # the hash of the deck without those, is compared in its place.
 MACHINE = {"seconds", "rank", "seconds_by_phase", "peak_memory_bytes", "peak_device_memory_bytes", "hosts", "ranks", "threads",
-           "started", "finished", "git_sha", "version", "compiler", "libraries", "deck"}
+           "device", "started", "finished", "git_sha", "version", "compiler", "libraries", "deck"}
 
 
 def attribute_difference(where, a, b):

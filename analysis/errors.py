@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One sentence and an exit code instead of a traceback, with the exit codes of the C++ program."""
 
+import argparse
 import os
 import sys
 
@@ -15,6 +16,13 @@ class FileSystemError(UserError):
     """The output could not be written."""
 
     exit_code = 5
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line that is wrong is one sentence too, not the whole usage."""
+
+    def error(self, message):
+        raise UserError(f"{message} (--help shows all options)")
 
 
 def call(main, program, arguments=None):

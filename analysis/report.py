@@ -33,6 +33,7 @@ CAPTIONS = {
     "bits": "Perplexity against bits; small dots: members of a cell that are not the best.",
     "phases": "Seconds by phase.", "scaling": "Seconds and efficiency against ranks.",
 }
+MOST_PICTURES = 6  # of one kind
 FACTS = ["run_id", "state", "started", "finished", "ranks", "threads", "device", "hosts", "version", "git_sha", "compiler",
          "libraries", "products", "reduction", "model_sha256", "tokens_sha256"]
 
@@ -56,7 +57,7 @@ def picture(figure, words):
 
 def picture_sets(results, what):
     """Lists of rows, one a picture: of a sweep with too many runs for one, a picture for each label of its first column
-    axis, and of those the first that fit; heat maps show the last run only."""
+    axis (where those are few), and of those the first that fit; heat maps show the last run only."""
     from analysis.plot_runs import name_runs, shown_runs
     most = PICTURES[what][0]
     rows = shown_runs(results, best=what not in ("bits", "scaling"))
@@ -68,7 +69,7 @@ def picture_sets(results, what):
     groups = {}
     for row in rows:
         groups.setdefault(row[axis] if axis else None, []).append(row)
-    groups = [group[:most] for group in groups.values()]
+    groups = [group[:most] for group in groups.values()] if len(groups) <= MOST_PICTURES else [rows[:most]]
     for group in groups:
         name_runs(results, group)
     return groups

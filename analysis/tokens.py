@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from analysis import __version__
-from analysis.errors import UserError, call
+from analysis.errors import Parser, UserError, call
 
 SAMPLER_HELP = """samplers:
   wikitext2-train  documents joined with blank lines, tokenized once; --sequences (128) random windows, with the random
@@ -31,11 +31,6 @@ examples:
       --length 2048 --out tokens/c4-new.tokens.h5
 
 exit codes: 0 done, 2 bad input, 5 the file cannot be written. The same inputs give the same bytes."""
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise UserError(f"{message} (--help shows all options)")
 
 
 def positive(text):

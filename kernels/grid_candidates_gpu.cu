@@ -2,6 +2,7 @@
 #include "kernels/code_of.cuh"
 #include "kernels/grid_candidates.hpp"
 #include "kernels/launch.cuh"
+#include "kernels/row_team.cuh"
 
 namespace constrictor::kernels {
 namespace {
@@ -60,33 +61,28 @@ __global__ void write_errors(DeviceView<const float> W, Candidates candidates,
   }
 }
 
-/// One warp a candidate.
 __global__ void add_squares(DeviceView<const float> Y, DeviceView<const float> h,
                             Candidates candidates, float* scores) {
-  const Index i = Index{blockIdx.x} * warps + threadIdx.x / warp_size;
-  const unsigned lane = threadIdx.x % warp_size;
-  if (i >= candidates.count) return;
-  const Chosen grid = chosen(candidates, candidates.items[i]);
-  const float *y = Y.row(i), *target = h.row(grid.row);
+  const TeamRow at = team_row(candidates.count);
+  const Chosen grid = chosen(candidates, candidates.items[at.row]);
+  const float *y = Y.row(at.row), *target = h.row(grid.row);
   float sum = 0.f;
-  for (Index c = lane; c < Y.cols; c += warp_size) {
+  for (Index c = at.lane; c < Y.cols; c += team_lanes) {
     const float miss = grid.scale * y[c] - target[c];
     sum += miss * miss;
   }
-  sum = warp_sum(sum);
-  if (lane == 0) scores[i] += sum;
+  sum = team_sum(sum);
+  if (at.valid && at.lane == 0) scores[at.row] += sum;
 }
 
 __global__ void sum_products(DeviceView<const float> A, DeviceView<const float> B, Index count,
                              float* scores) {
-  const Index i = Index{blockIdx.x} * warps + threadIdx.x / warp_size;
-  const unsigned lane = threadIdx.x % warp_size;
-  if (i >= count) return;
+  const TeamRow at = team_row(count);
   double sum = 0;
-  for (Index c = lane; c < A.cols; c += warp_size)
-    sum += static_cast<double>(A(i, c)) * static_cast<double>(B(i, c));
-  sum = warp_sum(sum);
-  if (lane == 0) scores[i] = static_cast<float>(sum);
+  for (Index c = at.lane; c < A.cols; c += team_lanes)
+    sum += static_cast<double>(A(at.row, c)) * static_cast<double>(B(at.row, c));
+  sum = team_sum(sum);
+  if (at.valid && at.lane == 0) scores[at.row] = static_cast<float>(sum);
 }
 
 /// A line of 32 threads a row, each `columns` of its columns.
@@ -95,7 +91,6 @@ LaunchShape shape_of(Index rows, Index cols, Index columns) {
   blocks.y = grid_of(rows, warps, most_blocks_down).x;
   return {blocks, dim3(warp_size, warps), 0};
 }
-LaunchShape warp_each(Index count) { return {grid_of(count, warps, 0x7fffffff), dim3(threads), 0}; }
 
 }  // namespace
 
@@ -114,12 +109,13 @@ void candidate_errors(const device::Stream& stream, DeviceView<const float> W,
 
 void add_misses(const device::Stream& stream, DeviceView<const float> Y, DeviceView<const float> h,
                 const Candidates& candidates, float* scores) {
-  launch("add_misses", add_squares, warp_each(candidates.count), stream, Y, h, candidates, scores);
+  launch("add_misses", add_squares, team_each(candidates.count, threads), stream, Y, h, candidates,
+         scores);
 }
 
 void row_products(const device::Stream& stream, DeviceView<const float> A,
                   DeviceView<const float> B, Index count, float* scores) {
-  launch("row_products", sum_products, warp_each(count), stream, A, B, count, scores);
+  launch("row_products", sum_products, team_each(count, threads), stream, A, B, count, scores);
 }
 
 }  // namespace constrictor::kernels

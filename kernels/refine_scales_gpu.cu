@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/launch.cuh"
 #include "kernels/refine_scales.hpp"
+#include "kernels/row_team.cuh"
 
 namespace constrictor::kernels {
 namespace {
 
 constexpr int warps = 4, threads = warps * warp_size;
 
-__device__ inline float group_dot(const float* a, const float* b, Index size) {
+__device__ inline float group_dot(const float* a, const float* b, Index size, int lane) {
   float sum = 0.f;
-  for (Index c = threadIdx.x % warp_size; c < size; c += warp_size) sum += a[c] * b[c];
-  return warp_sum(sum);
+  for (Index c = lane; c < size; c += team_lanes) sum += a[c] * b[c];
+  return team_sum(sum);
 }
 
-/// One warp a row and group.
+/// A team of lanes a row and group.
 __global__ void sum_groups(DeviceView<const float> A, DeviceView<const float> B, Index size,
                            DeviceView<float> dots) {
-  const Index number = Index{blockIdx.x} * warps + threadIdx.x / warp_size;
-  if (number >= dots.rows * dots.cols) return;
-  const Index r = number / dots.cols, g = number % dots.cols;
-  const float sum = group_dot(A.row(r) + g * size, B.row(r) + g * size, size);
-  if (threadIdx.x % warp_size == 0) dots(r, g) = sum;
+  const TeamRow at = team_row(dots.rows * dots.cols);
+  const Index r = at.row / dots.cols, g = at.row % dots.cols;
+  const float sum = group_dot(A.row(r) + g * size, B.row(r) + g * size, size, at.lane);
+  if (at.valid && at.lane == 0) dots(r, g) = sum;
 }
 
 /// One pass of a warp over the groups of one row; its slopes lie in shared memory. Adds what every
@@ -105,17 +105,15 @@ __global__ void descend_one_position(DeviceView<const float> products, HeadRows 
     change(head, c) = moves[c / size] * Z(row, c);
 }
 
-/// One warp a row and group.
+/// A team of lanes a row and group.
 __global__ void spread_one_position(HeadRows heads, Index position, DeviceView<const float> moved,
                                     DeviceView<const float> Z, DeviceView<float> slope) {
-  const Index number = Index{blockIdx.x} * warps + threadIdx.x / warp_size;
-  if (number >= slope.rows * slope.cols) return;
-  const Index row = number / slope.cols, g = number % slope.cols, d = heads.order.cols;
+  const TeamRow at = team_row(slope.rows * slope.cols);
+  const Index row = at.row / slope.cols, g = at.row % slope.cols, d = heads.order.cols;
   const Index head = row / d, j = row % d, i = heads.order(head, position);
-  if (j == i) return;
   const Index size = Z.cols / slope.cols;
-  const float sum = group_dot(moved.row(head) + g * size, Z.row(row) + g * size, size);
-  if (threadIdx.x % warp_size == 0) slope(row, g) -= heads.H_out(row, i) * sum;
+  const float sum = group_dot(moved.row(head) + g * size, Z.row(row) + g * size, size, at.lane);
+  if (at.valid && at.lane == 0 && j != i) slope(row, g) -= heads.H_out(row, i) * sum;
 }
 
 LaunchShape warp_each(Index count) { return {grid_of(count, warps, 0x7fffffff), dim3(threads), 0}; }
@@ -125,7 +123,7 @@ std::size_t bytes_of(Index floats) { return sizeof(float) * static_cast<std::siz
 
 void group_dots(const device::Stream& stream, DeviceView<const float> A, DeviceView<const float> B,
                 Index size, DeviceView<float> dots) {
-  launch("group_dots", sum_groups, warp_each(dots.size()), stream, A, B, size, dots);
+  launch("group_dots", sum_groups, team_each(dots.size(), threads), stream, A, B, size, dots);
 }
 
 void descend_rows(const device::Stream& stream, DeviceView<const float> products, Index passes,
@@ -154,8 +152,8 @@ void descend_position(const device::Stream& stream, DeviceView<const float> prod
 void spread_position(const device::Stream& stream, const HeadRows& heads, Index position,
                      DeviceView<const float> moved, DeviceView<const float> Z,
                      DeviceView<float> slope) {
-  launch("spread_position", spread_one_position, warp_each(slope.size()), stream, heads, position,
-         moved, Z, slope);
+  launch("spread_position", spread_one_position, team_each(slope.size(), threads), stream, heads,
+         position, moved, Z, slope);
 }
 
 }  // namespace constrictor::kernels

@@ -40,3 +40,25 @@ ulimit -l unlimited 2>/dev/null || true
 ulimit -c 0
 # One thread a core is the program's own plan (run.threads); presets of a site would leave a node idle.
 unset OMP_NUM_THREADS OMP_PROC_BIND OMP_PLACES
+
+# supervise COMMAND...: runs it and ends as it ends. Slurm's warning (SIGUSR1) is handed on; a command that leaves with
+# exit code 75 then wants to go on later, and the job is put back into the queue. SIGTERM is somebody's scancel: the
+# command may finish in good order, and that is all.
+supervise() {
+  local command code warned requeue=yes
+  "$@" &
+  command=$!
+  trap 'warned=yes; kill -USR1 $command 2>/dev/null' USR1
+  trap 'warned=yes; requeue=no; kill -USR1 $command 2>/dev/null' TERM
+  while true; do  # a signal ends `wait` early, not the command
+    warned=
+    wait $command
+    code=$?
+    [ -n "$warned" ] || break
+  done
+  if [ $code -eq 75 ] && [ $requeue = yes ] && [ -n "${SLURM_JOB_ID:-}" ]; then
+    echo "preempted: job $SLURM_JOB_ID goes back into the queue"
+    scontrol requeue "$SLURM_JOB_ID"
+  fi
+  exit $code
+}

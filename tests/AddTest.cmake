@@ -67,6 +67,11 @@ function(constrictor_add_gpu_tests LABEL)
     set_tests_properties(${LABEL}_${topic} PROPERTIES TIMEOUT 300 LABELS ${LABEL} ENVIRONMENT OMP_WAIT_POLICY=passive
       SKIP_REGULAR_EXPRESSION "no CUDA device here")
   endforeach()
+  if(NOT CONSTRICTOR_CUDA)   # all of it again as hardware may do it: late, and in another order
+    add_test(NAME ${LABEL}_lazy_and_reversed COMMAND test_gpu --gtest_filter=-Emul*)
+    set_tests_properties(${LABEL}_lazy_and_reversed PROPERTIES TIMEOUT 600 LABELS ${LABEL}
+      ENVIRONMENT "OMP_WAIT_POLICY=passive;CONSTRICTOR_EMULATED_STREAMS=lazy;CONSTRICTOR_EMULATED_ORDER=reversed")
+  endif()
 endfunction()
 
 # constrictor_add_gpu_mpi_tests(LABEL): tests/gpu_mpi/*.cpp in one executable, test_gpu_mpi, under mpirun with a device

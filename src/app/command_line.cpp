@@ -1,56 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/command_line.hpp"
 
-#include <boost/program_options.hpp>
 #include <sstream>
 
 #include "app/help.hpp"
+#include "app/options.hpp"
 #include "core/error.hpp"
 
 namespace constrictor::app {
 
 namespace {
-
-namespace po = boost::program_options;
-
-/// Options of one command; positional words go to the option named `positional`.
-po::variables_map parsed(const po::options_description& options, const char* positional,
-                         const std::vector<std::string>& words, const std::string& command) {
-  po::positional_options_description positions;
-  positions.add(positional, 1);
-  po::variables_map values;
-  try {
-    // Half-typed options are refused: scripts would break when an option is added.
-    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    po::store(
-        po::command_line_parser(words).options(options).positional(positions).style(style).run(),
-        values);
-    po::notify(values);
-  } catch (const po::too_many_positional_options_error&) {
-    throw UserError(command + ": too many arguments; see constrictor " + command + " --help");
-  } catch (const po::error& error) {
-    throw UserError(command + ": " + error.what() + "; see constrictor " + command + " --help");
-  }
-  return values;
-}
-
-std::string text_of(const po::variables_map& values, const char* name) {
-  return values.count(name) != 0 ? values[name].as<std::string>() : "";
-}
-using Texts = std::vector<std::string>;
-Texts texts_of(const po::variables_map& values, const char* name) {
-  return values.count(name) != 0 ? values[name].as<Texts>() : Texts{};
-}
-/// --set may be given many times, each with one assignment.
-po::typed_value<Texts>* assignments() {
-  return po::value<Texts>()->composing()->value_name("section.key=value");
-}
-
-CommandLine help_line(std::string text) {
-  CommandLine line;
-  line.help = std::move(text);
-  return line;
-}
 
 CommandLine parse_quantize(const Texts& words) {
   po::options_description visible("options"), all;
@@ -177,6 +136,10 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   if (words[0] == "quantize") return parse_quantize(rest);
   if (words[0] == "evaluate") return parse_evaluate(rest);
   if (words[0] == "inspect") return parse_inspect(rest);
+  if (words[0] == "plan") return parse_plan(rest);
+  if (words[0] == "sweep") return parse_sweep(rest);
+  if (words[0] == "status") return parse_status(rest);
+  if (words[0] == "retry") return parse_retry(rest);
   if (words[0] == "bench") return parse_bench(rest);
   CommandLine line;
   if (words[0] == "tokens") {
@@ -188,15 +151,16 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
     line.command = Command::version;
     return line;
   }
-  throw UserError(
-      "'" + words[0] +
-      "' is no command; commands are quantize, evaluate, inspect, tokens, bench; see constrictor "
-      "--help");
+  throw UserError("'" + words[0] +
+                  "' is no command; commands are quantize, evaluate, inspect, plan, sweep, status, "
+                  "retry, tokens, bench; "
+                  "see constrictor --help");
 }
 
 bool needs_ranks(const std::vector<std::string>& words) {
   if (words.empty()) return false;
-  for (const char* alone : {"--help", "-h", "help", "--version", "inspect", "tokens"})
+  for (const char* alone : {"--help", "-h", "help", "--version", "inspect", "tokens", "plan",
+                            "sweep", "status", "retry"})
     if (words[0] == alone) return false;
   for (const std::string& word : words)
     if (word == "--help") return false;

@@ -7,13 +7,25 @@
 
 namespace constrictor::app {
 
-enum class Command { help, version, quantize, evaluate, inspect, tokens, bench };
+enum class Command {
+  help,
+  version,
+  quantize,
+  evaluate,
+  inspect,
+  tokens,
+  plan,
+  sweep,
+  status,
+  retry,
+  bench
+};
 
 /// What the user asked for. UserError when it makes no sense: one sentence, and where help is.
 struct CommandLine {
   Command command = Command::help;
   std::string help;                    // help: the text to print
-  std::string deck;                    // quantize
+  std::string deck;                    // quantize; plan, sweep, status, retry: the sweep deck
   std::string run_dir;                 // quantize: --run-dir; evaluate, inspect: the run
   std::string from_statistics;         // quantize
   bool dry_run = false;                // quantize
@@ -23,6 +35,13 @@ struct CommandLine {
   std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
   pipeline::BenchOptions bench;        // bench: device and threads are filled in later
   std::vector<std::string> arguments;  // tokens: handed on as they are
+  int ranks = 1;                       // plan, sweep: of each run
+  int jobs = 1;                        // sweep: runs at the same time
+  int dead_after_seconds = 180;        // sweep
+  std::string launcher;                // sweep: "" = mpirun
+  bool json = false;                   // plan
+  bool all = false;                    // status
+  bool watch = false;                  // status
 };
 
 /// `words`: argv without the program's name.

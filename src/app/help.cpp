@@ -32,6 +32,10 @@ usage: constrictor COMMAND ...
   quantize DECK     model folder + tokens -> quantized blocks in HDF5, perplexity, table
   evaluate RUN      perplexity and KL of a finished run, or of a model folder (--model)
   inspect RUN       what happened to every layer: loss, damping, retries, seconds
+  plan SWEEP        every run of a sweep: id, memory, time, disk; starts nothing
+  sweep SWEEP       works on the runs of a sweep, here (--local) or as one of many Slurm tasks
+  status SWEEP      what is done, running, waiting or failed, and why
+  retry SWEEP       lets failed runs run again
   tokens            text -> token file (once, on a login node)
   bench             seconds and rates of every phase on random blocks of a real model's shape
   --version         versions and what this build can do
@@ -40,6 +44,8 @@ usage: constrictor COMMAND ...
 examples
   constrictor quantize deck.yaml --dry-run
   mpirun -np 4 constrictor quantize deck.yaml --set quant.bits=2
+  constrictor sweep sweep.yaml --local -j 2 -np 1
+  sbatch --array=0-7 slurm/sweep.sbatch sweep.yaml
 )") + exit_codes;
 }
 

@@ -3,6 +3,7 @@
 //               mpirun -np 4 constrictor quantize deck.yaml --set quant.bits=2
 //               mpirun -np 4 constrictor evaluate runs/0123456789ab
 //               constrictor inspect runs/0123456789ab
+//               constrictor sweep sweep.yaml --local -j 2 -np 1
 //               constrictor tokens --help
 
 #include <cstdio>
@@ -20,6 +21,7 @@
 #include "pipeline/evaluate_model.hpp"
 #include "pipeline/inspect_run.hpp"
 #include "pipeline/quantize_model.hpp"
+#include "pipeline/sweep_progress.hpp"
 
 using namespace constrictor;
 
@@ -27,11 +29,16 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// Commands that one process does: help, version, inspect, tokens.
+/// Commands that one process does: all but quantize and evaluate.
 int run_alone(const Words& words) {
   try {
     const app::CommandLine line = app::parse_command_line(words);
     app::TerminalScreen screen(0);
+    if (line.command == app::Command::plan) app::run_plan(line, screen);
+    if (line.command == app::Command::sweep) app::run_sweep(line, screen);
+    if (line.command == app::Command::status)
+      pipeline::show_status(line.deck, {.all = line.all, .watch = line.watch}, screen);
+    if (line.command == app::Command::retry) pipeline::retry_failed(line.deck, screen);
     if (line.command == app::Command::tokens) app::run_tokens(line.arguments);
     if (line.command == app::Command::inspect) pipeline::inspect_run(line.run_dir, screen);
     if (line.command == app::Command::version) std::fputs(app::version_text().c_str(), stdout);

@@ -7,6 +7,7 @@
 #include "app/command_line.hpp"
 #include "comm/communicator.hpp"
 #include "data/specs.hpp"
+#include "pipeline/screen.hpp"
 
 namespace constrictor::app {
 
@@ -18,6 +19,10 @@ RunSpec read_deck(const comm::Communicator& ranks, const CommandLine& line);
 /// Collective. Gives this rank its threads and cores, among the ranks of its node that may use the
 /// same ones; `wanted` 0 = cores / ranks. Returns what was done, in words.
 std::string start_threads(const comm::Communicator& ranks, int wanted);
+
+/// `constrictor plan` and `constrictor sweep`.
+void run_plan(const CommandLine& line, pipeline::Screen& screen);
+void run_sweep(const CommandLine& line, pipeline::Screen& screen);
 
 /// `constrictor tokens`: replaces this process by the Python program analysis/tokens.py. Throws
 /// when there is no Python or no such program.

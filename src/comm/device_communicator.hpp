@@ -25,9 +25,10 @@ class DeviceCommunicator {
   /// `root`'s values everywhere, one group of calls; shapes must agree.
   void broadcast(std::span<const DeviceView<float>> values, int root,
                  const device::Stream& stream) const;
-  /// Waits for the stream as stream.synchronize() does, but notices when another rank has died or
-  /// NCCL reports an error: LostRank (a LibraryError) within 30 s instead of waiting for ever;
-  /// after five minutes without a sign of either, too. Failures of kernels as in synchronize().
+  /// Waits for the stream as stream.synchronize() does, but not for ever: LostRank (a LibraryError)
+  /// within seconds when NCCL reports an error or a rank of this node has died; a rank that dies on
+  /// another node without NCCL noticing ends the wait after five minutes. Failures of kernels as in
+  /// synchronize().
   void finish(const device::Stream& stream) const;
 
   /// "NCCL 2.28.3", or "none (one rank)", for the record.

@@ -122,6 +122,7 @@ struct DeviceCommunicator::State {
     ncclResult_t code = ncclCommFinalize(comm);
     for (Patience waiting; code == ncclInProgress && waiting.seconds() < patience;) {
       waiting.pause();
+      if (waiting.time_to_look() && watch->lost()) break;
       if (ncclCommGetAsyncError(comm, &code) != ncclSuccess) code = ncclInternalError;
     }
     if (code == ncclSuccess)

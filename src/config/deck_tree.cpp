@@ -90,24 +90,49 @@ DeckNode parse_tree(const std::string& text, const std::string& name) {
   return root;
 }
 
-void apply_override(DeckNode& root, const std::string& assignment) {
-  const std::string where = "--set " + assignment;
-  const auto equals = assignment.find('=');
-  const std::string path = assignment.substr(0, equals);
-  const bool misses_part = path.empty() || path.front() == '.' || path.back() == '.' ||
-                           path.find("..") != std::string::npos;
-  if (equals == std::string::npos || path.find('.') == std::string::npos || misses_part)
-    throw UserError(where + ": section.key=value expected, for example quant.bits=3");
-
+std::vector<std::string> deck_path(const std::string& path) {
   std::vector<std::string> keys;
   for (std::size_t start = 0, dot = 0; dot != std::string::npos; start = dot + 1) {
     dot = path.find('.', start);
     keys.push_back(path.substr(start, dot == std::string::npos ? dot : dot - start));
+    if (keys.back().empty()) return {};
   }
+  if (keys.size() < 2) return {};
   if (keys.size() > 4 && keys[0] == "quant" && keys[1] == "layers") {
     const std::size_t start = std::string("quant.layers.").size();
     keys = {"quant", "layers", path.substr(start, path.rfind('.') - start), keys.back()};
   }
+  return keys;
+}
+
+void place(DeckNode& root, const std::vector<std::string>& keys, DeckNode value) {
+  DeckNode* node = &root;
+  for (const std::string& key : keys) {
+    if (node->kind == DeckNode::Kind::empty) node->kind = DeckNode::Kind::mapping;
+    if (node->kind != DeckNode::Kind::mapping) {
+      std::string path;
+      for (const std::string& word : keys) path += (path.empty() ? "" : ".") + word;
+      complain(value, path, "there is no section to hold this key");
+    }
+    auto& entries = node->entries;
+    auto found = std::find_if(entries.begin(), entries.end(),
+                              [&](const auto& entry) { return entry.first == key; });
+    if (found == entries.end()) {
+      found = entries.emplace(found, key, DeckNode{});
+      found->second.where = value.where;
+    }
+    node = &found->second;
+  }
+  *node = std::move(value);
+}
+
+void apply_override(DeckNode& root, const std::string& assignment) {
+  const std::string where = "--set " + assignment;
+  const auto equals = assignment.find('=');
+  const std::string path = assignment.substr(0, equals);
+  const std::vector<std::string> keys = deck_path(path);
+  if (equals == std::string::npos || keys.empty())
+    throw UserError(where + ": section.key=value expected, for example quant.bits=3");
 
   const auto only_name = [](const std::string& name, const YAML::Mark&) { return name; };
   const auto documents = load_all(assignment.substr(equals + 1), where, only_name);
@@ -115,22 +140,7 @@ void apply_override(DeckNode& root, const std::string& assignment) {
   if (!documents.empty()) value = converted(documents[0], where, only_name, path, 0);
   value.where = where;
   value.where_names_key = true;
-
-  DeckNode* node = &root;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (node->kind == DeckNode::Kind::empty) node->kind = DeckNode::Kind::mapping;
-    if (node->kind != DeckNode::Kind::mapping)
-      complain(value, path, "there is no section to hold this key");
-    auto& entries = node->entries;
-    auto found = std::find_if(entries.begin(), entries.end(),
-                              [&](const auto& entry) { return entry.first == keys[i]; });
-    if (found == entries.end()) {
-      found = entries.emplace(found, keys[i], DeckNode{});
-      found->second.where = where;
-    }
-    node = &found->second;
-  }
-  *node = std::move(value);
+  place(root, keys, std::move(value));
 }
 
 }  // namespace constrictor::config

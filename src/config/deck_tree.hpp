@@ -29,8 +29,14 @@ struct DeckNode {
 /// several documents, anything but a mapping at the top.
 DeckNode parse_tree(const std::string& text, const std::string& name);
 
+/// "quant.bits" -> {quant, bits}. Below quant.layers all but the last word are the pattern:
+/// quant.layers.mlp.down_proj.bits. Empty when the text is no section.key.
+std::vector<std::string> deck_path(const std::string& path);
+
+/// Replaces or adds the value at `keys`; sections that are missing stand where the value stands.
+void place(DeckNode& root, const std::vector<std::string>& keys, DeckNode value);
+
 /// "quant.bits=3" replaces or adds one key. The value is YAML: 3, [a, b], {bits: 4}.
-/// Below quant.layers all but the last name are the pattern: quant.layers.mlp.down_proj.bits=4.
 void apply_override(DeckNode& root, const std::string& assignment);
 
 }  // namespace constrictor::config

@@ -18,10 +18,14 @@ constexpr std::streamsize longest_deck = 1
 /// The method stands first whatever its place in the file: its preset is what other keys refine.
 void read_preset(const DeckNode& root, RunSpec& run) {
   const DeckNode* quant = root.find("quant");
-  if (quant == nullptr || quant->find("method") == nullptr) return;
-  DeckNode only_method = *quant, pruned = root;
-  std::erase_if(only_method.entries, [](const auto& entry) { return entry.first != "method"; });
-  pruned.entries = {{"quant", only_method}};
+  const DeckNode* method = quant == nullptr ? nullptr : quant->find("method");
+  if (method == nullptr) return;
+  DeckNode only_method, pruned;
+  only_method.kind = pruned.kind = DeckNode::Kind::mapping;
+  only_method.where = quant->where;
+  pruned.where = root.where;
+  only_method.entries.emplace_back("method", *method);
+  pruned.entries.emplace_back("quant", std::move(only_method));
   ReadFields reader(Section(pruned, ""));
   reader.section("quant", [&](ReadFields& field) { visit_layer_keys(field, run.quant); });
   apply_preset(run.quant.method, run.quant);
@@ -29,10 +33,7 @@ void read_preset(const DeckNode& root, RunSpec& run) {
 
 }  // namespace
 
-RunSpec parse_deck(const std::string& text, const std::string& name,
-                   const std::vector<std::string>& overrides) {
-  DeckNode root = parse_tree(text, name);
-  for (const std::string& assignment : overrides) apply_override(root, assignment);
+RunSpec read_deck(const DeckNode& root) {
   RunSpec run;
   read_preset(root, run);
   ReadFields reader(Section(root, ""));
@@ -41,7 +42,14 @@ RunSpec parse_deck(const std::string& text, const std::string& name,
   return run;
 }
 
-RunSpec load_deck(const std::string& path, const std::vector<std::string>& overrides) {
+RunSpec parse_deck(const std::string& text, const std::string& name,
+                   const std::vector<std::string>& overrides) {
+  DeckNode root = parse_tree(text, name);
+  for (const std::string& assignment : overrides) apply_override(root, assignment);
+  return read_deck(root);
+}
+
+std::string deck_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw UserError(path + ": cannot open the deck: " + std::strerror(errno));
   std::string text(static_cast<std::size_t>(longest_deck) + 1, '\0');
@@ -50,7 +58,11 @@ RunSpec load_deck(const std::string& path, const std::vector<std::string>& overr
     throw UserError(path + ": cannot read the deck: " + std::strerror(errno));
   if (file.gcount() > longest_deck) throw UserError(path + ": longer than 1 MiB, that is no deck");
   text.resize(static_cast<std::size_t>(file.gcount()));
-  return parse_deck(text, path, overrides);
+  return text;
+}
+
+RunSpec load_deck(const std::string& path, const std::vector<std::string>& overrides) {
+  return parse_deck(deck_text(path), path, overrides);
 }
 
 }  // namespace constrictor::config

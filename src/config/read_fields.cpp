@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "config/expand_variables.hpp"
 #include "config/presets.hpp"
 #include "config/write_fields.hpp"
 
@@ -83,10 +84,19 @@ void ReadFields::flag(const std::string& key, bool& value, std::string_view) {
   value = text == "true";
 }
 
+std::string ReadFields::expanded(const DeckNode& node, const std::string& key) const {
+  try {
+    return expand_variables(node.text);
+  } catch (const UserError& error) {
+    complain(node, section_.path_of(key), error.what());
+  }
+}
+
 void ReadFields::text(const std::string& key, std::string& value, std::string_view) {
   const DeckNode* node = section_.take(key);
   if (node == nullptr) return;
-  value = scalar(*node, key, "a text");
+  scalar(*node, key, "a text");
+  value = expanded(*node, key);
   if (value.empty()) complain(*node, section_.path_of(key), "must not be empty");
 }
 
@@ -106,7 +116,7 @@ void ReadFields::texts(const std::string& key, std::vector<std::string>& values,
   for (const DeckNode& item : node->items) {
     if (item.kind != DeckNode::Kind::scalar || item.text.empty())
       complain(item, section_.path_of(key), "every item must be a text");
-    values.push_back(item.text);
+    values.push_back(expanded(item, key));
   }
 }
 

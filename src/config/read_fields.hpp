@@ -32,6 +32,7 @@ class ReadFields {
   }
   void number(const std::string& key, double& value, double low, double high, std::string_view);
   void flag(const std::string& key, bool& value, std::string_view);
+  // All texts of a deck are paths: ${NAME} in them comes from the environment.
   void text(const std::string& key, std::string& value, std::string_view);
   void required_text(const std::string& key, std::string& value, std::string_view);
   void texts(const std::string& key, std::vector<std::string>& values, std::string_view);
@@ -58,6 +59,7 @@ class ReadFields {
  private:
   const std::string& scalar(const DeckNode& node, const std::string& key,
                             const std::string& what) const;
+  std::string expanded(const DeckNode& node, const std::string& key) const;
   Index integer_of(const DeckNode& node, const std::string& key, Index low, Index high) const;
   std::string word_of(const DeckNode& node, const std::string& key, const Words& allowed,
                       const Words& later) const;

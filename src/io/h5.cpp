@@ -48,8 +48,12 @@ void prepare_hdf5() {
     ::setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
     H5dont_atexit();
     CONSTRICTOR_HDF5("", H5open());
-    CONSTRICTOR_HDF5("", H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr));
   });
+  // HDF5 built for threads keeps an error stack a thread, and each would print by itself.
+  static thread_local bool quiet = false;
+  if (quiet) return;
+  CONSTRICTOR_HDF5("", H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr));
+  quiet = true;
 }
 
 void raise_hdf5(const std::string& path, const char* call) {

@@ -164,6 +164,12 @@ void RunLock::take_over(const std::string& stale_text, const std::string& why) {
   }
 }
 
+std::string holder_on_this_host(const fs::path& folder) {
+  const auto holder = parse_holder(read_text(folder / "run.lock"));
+  if (!holder || holder->host != host_name()) return "";
+  return is_alive(holder->pid, holder->process_start) ? holder->text() : "";
+}
+
 void RunLock::beat() {
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, Seconds(timing_.heartbeat_seconds), [this] { return stopping_; }))

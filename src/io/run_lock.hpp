@@ -49,4 +49,8 @@ class RunLock {
   std::thread heartbeat_;
 };
 
+/// "process 17 on n3 since ..." when a living process of this host holds the lock of this folder,
+/// "" otherwise: then whoever wants the lock should try.
+std::string holder_on_this_host(const std::filesystem::path& folder);
+
 }  // namespace constrictor::io

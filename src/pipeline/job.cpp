@@ -25,6 +25,7 @@ Tokens first_sequences(Tokens tokens, Index wanted) {
 
 void plan_layer_specs(Job& job) {
   const auto names = job.checkpoint.layer_names();
+  job.specs.clear();
   std::vector<std::string> full_names;
   for (Index b = 0; b < job.model().blocks; ++b)
     for (const auto& name : names) full_names.push_back(std::to_string(b) + "." + name);
@@ -98,23 +99,33 @@ Tokens open_tokens(const std::string& path, const io::Checkpoint& checkpoint,
   return tokens;
 }
 
+std::string run_id_of(const RunSpec& spec, const Job& job) {
+  return io::sha256(
+             config::run_identity_text(spec, job.sample_sha256, job.calibration.tokens_sha256))
+      .substr(0, 16);
+}
+
+void turn_to(const RunSpec& spec, Job& job) {
+  job.spec = spec;
+  job.products = model::resolved_products(job.model(), spec.run.products);
+  job.roles = layer_roles(job.model());
+  plan_layer_specs(job);
+  job.run_id = run_id_of(spec, job);
+  job.folder = spec.run.run_dir.empty()
+                   ? (std::filesystem::path(spec.run.out) / job.run_id).string()
+                   : spec.run.run_dir;
+}
+
 Job open_job(const comm::Communicator& ranks, const RunSpec& spec) {
   return comm::agree(ranks, [&] {
     Job job(spec);
-    job.products = model::resolved_products(job.model(), spec.run.products);
-    job.roles = layer_roles(job.model());
-    plan_layer_specs(job);
+    job.sample_sha256 = job.checkpoint.sample_sha256();
     job.calibration = first_sequences(
         open_tokens(spec.calibration.tokens, job.checkpoint, spec.calibration.tokens_sha256),
         spec.calibration.sequences);
     for (const auto& path : spec.evaluation.tokens)
       job.evaluation.push_back(open_tokens(path, job.checkpoint, ""));
-    job.run_id = io::sha256(config::run_identity_text(spec, job.checkpoint.sample_sha256(),
-                                                      job.calibration.tokens_sha256))
-                     .substr(0, 16);
-    job.folder = spec.run.run_dir.empty()
-                     ? (std::filesystem::path(spec.run.out) / job.run_id).string()
-                     : spec.run.run_dir;
+    turn_to(spec, job);
     return job;
   });
 }

@@ -22,6 +22,7 @@ struct Job {
   std::vector<Tokens> evaluation;
   std::vector<Role> roles;                    // of a block's layers, in their order
   std::vector<std::vector<QuantSpec>> specs;  // [blocks][layers], overrides applied
+  std::string sample_sha256;                  // of the model
   std::string run_id;                         // 16 hexadecimal digits
   std::string folder;                         // <out>/<run id>, or --run-dir
 
@@ -32,6 +33,13 @@ struct Job {
 
 /// Collective. UserError, the same on every rank, when anything does not fit.
 Job open_job(const comm::Communicator& ranks, const RunSpec& spec);
+
+/// Turns an opened job to another run on the same model and tokens: `spec` may differ in `quant`
+/// and `run`, and nothing is read again. UserError when it does not fit the model.
+void turn_to(const RunSpec& spec, Job& job);
+
+/// What turn_to makes of the identity alone.
+std::string run_id_of(const RunSpec& spec, const Job& job);
 
 /// Roles of a block's layers, in the order of Block::layers, and the number of inputs of each.
 std::vector<Role> layer_roles(const ModelSpec& model);

@@ -36,6 +36,8 @@ double layer_file_bytes(const Job& job, Role role, const QuantSpec& spec, const 
   return bytes + 2 * stored(width * real(keep.activations) * in, floats);
 }
 
+}  // namespace
+
 double disk_bytes(const Job& job) {
   const SumShape shape = largest_sum_shape(job);
   double bytes = 30e3;  // run.h5, deck, log, state
@@ -45,8 +47,6 @@ double disk_bytes(const Job& job) {
   for (const Tokens& set : job.evaluation) bytes += 24 * real(set.sequences());
   return bytes;
 }
-
-}  // namespace
 
 Prediction predict(const comm::Communicator& ranks, const Job& job) {
   const auto shard = calib::shard_of(job.calibration.sequences(), job.calibration.length(),

@@ -25,6 +25,9 @@ struct Prediction {
   double measured_gflops = 0;
 };
 
+/// All files of the run folder.
+double disk_bytes(const Job& job);
+
 /// Collective: ranks share nodes, so all of them must be asked.
 Prediction predict(const comm::Communicator& ranks, const Job& job);
 

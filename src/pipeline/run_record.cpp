@@ -6,6 +6,7 @@
 #include "comm/agree.hpp"
 #include "config/resolved_text.hpp"
 #include "core/build_info.hpp"
+#include "core/memory.hpp"
 #include "core/threads.hpp"
 #include "data/words.hpp"
 
@@ -45,6 +46,23 @@ io::Provenance provenance_of(const comm::Communicator& ranks, const Job& job,
           {"state", std::string("running")}};
 }
 
+/// What earlier executions of the run took; nothing when there is no file that says so.
+io::RunState earlier_state(const std::string& folder) {
+  try {
+    return io::read_state(std::filesystem::path(folder) / "state.json");
+  } catch (const UserError&) {
+    return {};
+  }
+}
+
+double bytes_on_disk(const std::string& folder) {
+  double bytes = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ignored))
+    if (entry.is_regular_file(ignored)) bytes += static_cast<double>(entry.file_size(ignored));
+  return bytes;
+}
+
 }  // namespace
 
 RunRecord::RunRecord(const comm::Communicator& ranks, const Job& job, const ExecutionFacts& facts,
@@ -57,6 +75,9 @@ RunRecord::RunRecord(const comm::Communicator& ranks, const Job& job, const Exec
         std::make_unique<io::RunFolder>(job.folder, provenance_of(ranks, job, facts),
                                         [&](const std::string& words) { screen.warning(words); });
     folder_->write_deck(config::resolved_text(job.spec));
+    earlier_ = earlier_state(job.folder);
+    state_.ranks = ranks.size();
+    state_.threads = facts.threads;
     for (Index b = 0; b < job.model().blocks; ++b)
       has_block_[static_cast<std::size_t>(b)] = folder_->has_block(b);
     folder_->log("start", {{"ranks", std::int64_t{ranks.size()}},
@@ -120,6 +141,7 @@ void RunRecord::write(const io::BlockRecord& record, double eta_seconds) {
                            {"dead_columns", std::int64_t{layer.dead_columns}},
                            {"seconds", layer.seconds}});
   has_block_[static_cast<std::size_t>(record.index)] = 1;
+  state_.peak_memory_bytes = std::max(state_.peak_memory_bytes, record.peak_memory_bytes);
   write_state("running", eta_seconds);
 }
 
@@ -138,10 +160,13 @@ void RunRecord::write_scores(const std::vector<Scores>& scores) {
 
 void RunRecord::finish(const SecondsByPhase& seconds) {
   finish_writing();
+  state_.peak_memory_bytes = std::max(
+      {state_.peak_memory_bytes, ranks_.max(Index{peak_memory()}), earlier_.peak_memory_bytes});
   comm::agree_on_root(ranks_, [&] {
     folder_->add_seconds(seconds);
     folder_->add_provenance({{"finished", io::now_utc()}, {"state", std::string("done")}});
     folder_->log("done");
+    state_.disk_bytes = static_cast<std::int64_t>(bytes_on_disk(folder_path_));
     write_state("done", 0);
   });
 }
@@ -162,18 +187,24 @@ void RunRecord::leave(const std::string& state, const std::string& words,
     folder_->log(state, {{"words", words}});
     folder_->add_seconds(seconds);
     folder_->add_provenance({{"state", state}});
-    write_state(state, 0);
+    write_state(state, 0, state == "failed" ? words : "");
   } catch (...) {  // the disk may be what failed; the exit code and the message still tell
   }
 }
 
-void RunRecord::write_state(const std::string& state, double eta_seconds) {
-  io::RunState run;
-  run.state = state;
-  run.blocks_done = blocks_done();
-  run.blocks = static_cast<Index>(has_block_.size());
-  run.eta_seconds = eta_seconds;
-  folder_->write_state(run);
+void RunRecord::write_state(const std::string& state, double eta_seconds,
+                            const std::string& words) {
+  state_.state = state;
+  state_.words = words;
+  state_.blocks_done = blocks_done();
+  state_.blocks = static_cast<Index>(has_block_.size());
+  state_.eta_seconds = eta_seconds;
+  const double seconds = wall_seconds() - start_;
+  const double rank_seconds = seconds * static_cast<double>(state_.ranks);
+  state_.seconds = earlier_.seconds + seconds;
+  state_.rank_seconds = earlier_.rank_seconds + rank_seconds;
+  state_.core_seconds = earlier_.core_seconds + rank_seconds * static_cast<double>(state_.threads);
+  folder_->write_state(state_);
 }
 
 }  // namespace constrictor::pipeline

@@ -51,12 +51,15 @@ class RunRecord {
              const SecondsByPhase& seconds) noexcept;
 
  private:
-  void write_state(const std::string& state, double eta_seconds);
+  void write_state(const std::string& state, double eta_seconds, const std::string& words = "");
   void write(const io::BlockRecord& record, double eta_seconds);
   const comm::Communicator& ranks_;
   std::string folder_path_;
   std::unique_ptr<io::RunFolder> folder_;  // rank 0
   std::vector<char> has_block_;
+  io::RunState earlier_;  // rank 0: what earlier executions took
+  io::RunState state_;
+  double start_ = wall_seconds();
   std::future<void> writing_;  // rank 0
 };
 

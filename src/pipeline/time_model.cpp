@@ -96,9 +96,10 @@ double measured_flops() {
 SecondsByPhase predicted_seconds(const Job& job, double flops, int ranks) {
   const Work work(job);
   const double tokens = real(job.calibration.ids.size()), length = real(job.calibration.length());
+  const bool drifts = largest_sum_shape(job).drift;
   SecondsByPhase operations;
   for (Index b = 0; b < job.model().blocks; ++b) {
-    const bool drift = b > 0 && largest_sum_shape(job).drift;
+    const bool drift = b > 0 && drifts;
     operations["statistics"] +=
         tokens * ((b > 0 ? 2 : 1) * work.forward(length) + work.statistics(length, drift));
     operations["factor"] += work.factor(drift);

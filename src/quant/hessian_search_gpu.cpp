@@ -236,7 +236,7 @@ void HessianSearch::fit(DeviceView<const float> W, DeviceView<const kernels::Gri
       list = survivors(rows, list, limit, first > 0 ? 1 : 2);
       last = first;
     }
-    choose_exactly(rows, list, plan_.exact_chunk, best);
+    choose_exactly(rows, list, std::min(plan_.exact_chunk, rounded_up(4 * W.rows, 64)), best);
   }
   kernels::write_grids(gpu_->main(), best.data(), ranges, top, scale, zero);
 }

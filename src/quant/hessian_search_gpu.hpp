@@ -16,7 +16,7 @@ struct SearchPlan {
   std::vector<Index> stages;
   Index panel = 1024;       // columns of a product
   Index chunk = 0;          // candidates whose codes are on the device together
-  Index exact_chunk = 512;  // close candidates that are scored together
+  Index exact_chunk = 512;  // close candidates that are scored together, at most
 };
 SearchPlan search_plan(Index inputs);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which devices there seem to be. CONSTRICTOR_EMULATED_DEVICES (1), CONSTRICTOR_EMULATED_DRIVER
-// (13000; 0: no driver), CONSTRICTOR_EMULATED_MEMORY (bytes of a device, 8 GiB).
+// (13000; 0: no driver), CONSTRICTOR_EMULATED_MEMORY (bytes of a device, 8 GiB),
+// CONSTRICTOR_EMULATED_CAPABILITY (90: 9.0).
 #include <cstdio>
 #include <cstring>
 
@@ -60,8 +61,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = 1024;
   properties->maxThreadsPerMultiProcessor = 2048;
-  properties->major = 9;
-  properties->minor = 0;
+  const long capability = emulation::number_setting("CONSTRICTOR_EMULATED_CAPABILITY", 90);
+  properties->major = static_cast<int>(capability / 10);
+  properties->minor = static_cast<int>(capability % 10);
   properties->multiProcessorCount = 132;
   properties->l2CacheSize = 50 << 20;
   properties->ECCEnabled = 1;

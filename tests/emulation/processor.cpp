@@ -8,7 +8,19 @@
 namespace emulation {
 
 namespace {
+using boost::context::protected_fixedsize_stack;
+using boost::context::detail::jump_fcontext;
+using boost::context::detail::make_fcontext;
+using boost::context::detail::transfer_t;
+
 constexpr std::size_t stack_bytes = 128 << 10;
+constinit thread_local Processor* entering = nullptr;  // whose fiber starts
+
+/// Leaves for `to`; what stopped here is kept in `from`. Whoever comes back leaves its own place.
+void jump(Context& from, Context to) {
+  const transfer_t back = jump_fcontext(to, &from);
+  *static_cast<Context*>(back.data) = back.fctx;
+}
 struct Aborted {};  // unwinds a thread of a block that has failed
 std::string text_of(const Place& place) {
   return std::string(place.file_name()) + ":" + std::to_string(place.line());
@@ -16,6 +28,9 @@ std::string text_of(const Place& place) {
 }  // namespace
 
 Processor::Processor() : shared_(std::make_unique<Shared>()) {}
+Processor::~Processor() {
+  for (const auto& fiber : fibers_) protected_fixedsize_stack(stack_bytes).deallocate(fiber->stack);
+}
 
 void Processor::begin(const Kernel& kernel, uint3 index) {
   kernel_ = &kernel;
@@ -24,7 +39,10 @@ void Processor::begin(const Kernel& kernel, uint3 index) {
   predicates_ = predicates_then_ = 0;
   aborting_ = false;
   failure_.clear();
-  ready_.clear();
+  ready_count_ = 0;
+  waiting_lanes_.fill(0);
+  missing_lanes_.fill(0);
+  if (size_ % lanes != 0) missing_lanes_[size_ / lanes] = ~0u << size_ % lanes;
   threads_.assign(size_, Thread{});
   blockIdx = index;
   blockDim = kernel.block;
@@ -42,20 +60,7 @@ void Processor::begin(const Kernel& kernel, uint3 index) {
 
 std::string Processor::run(const Kernel& kernel, uint3 index) {
   begin(kernel, index);
-  while (failure_.empty()) {
-    if (!ready_.empty()) {
-      const unsigned thread = ready_.front();
-      ready_.pop_front();
-      Fiber& fiber = *threads_[thread].fiber;
-      threads_[thread].state = State::running;
-      threadIdx = coordinates_[thread];
-      resume(fiber);
-    } else if (started_ < size_) {
-      resume(idle_fiber());
-    } else {
-      break;
-    }
-  }
+  run_until_nothing_is_ready(next());
   if (failure_.empty() && ended_ < size_) failure_ = waiting_text();
   if (failure_.empty() && !shared_guard_intact())
     failure_ = "wrote behind its " + std::to_string(kernel.shared_bytes) +
@@ -64,9 +69,23 @@ std::string Processor::run(const Kernel& kernel, uint3 index) {
   return failure_;
 }
 
-void Processor::resume(Fiber& fiber) {
-  running_ = &fiber;
-  fiber.context = std::move(fiber.context).resume();
+void Processor::run_until_nothing_is_ready(Context first) { jump(scheduler_, first); }
+
+/// Who runs next: a thread that is ready, a fiber that starts threads, or nobody here any more.
+Context Processor::next() {
+  if (!failure_.empty()) return scheduler_;
+  if (ready_count_ > 0) {
+    const unsigned thread = ready_[ready_first_];
+    ready_first_ = (ready_first_ + 1) % ring;
+    --ready_count_;
+    threads_[thread].state = State::running;
+    threadIdx = coordinates_[thread];
+    running_ = threads_[thread].fiber;
+    return running_->context;
+  }
+  if (started_ == size_) return scheduler_;
+  running_ = &idle_fiber();
+  return running_->context;
 }
 
 Fiber& Processor::idle_fiber() {
@@ -75,20 +94,29 @@ Fiber& Processor::idle_fiber() {
     idle_.pop_back();
     return fiber;
   }
-  Fiber& me = *fibers_.emplace_back(std::make_unique<Fiber>());
-  me.context = boost::context::fiber(
-      std::allocator_arg, boost::context::protected_fixedsize_stack(stack_bytes),
-      [this, &me](boost::context::fiber&& scheduler) {
-        me.scheduler = std::move(scheduler);
-        for (;;) {
-          work(me);
-          idle_.push_back(&me);
-          me.scheduler = std::move(me.scheduler).resume();
-        }
-        return std::move(me.scheduler);  // not reached: destroyed where it idles
-      });
-  return me;
+  Fiber& made = *fibers_.emplace_back(std::make_unique<Fiber>());
+  made.stack = protected_fixedsize_stack(stack_bytes).allocate();
+  // Stacks that all begin at the same place of a page would fight for the same lines of the cache.
+  const std::size_t shift = fibers_.size() * 128 % 4096;
+  made.context =
+      make_fcontext(static_cast<char*>(made.stack.sp) - shift, made.stack.size - shift, enter);
+  entering = this;
+  return made;
 }
+
+/// What a fiber does all its life.
+void Processor::enter(transfer_t from) {
+  *static_cast<Context*>(from.data) = from.fctx;
+  Processor& processor = *entering;
+  Fiber& me = *processor.running_;
+  for (;;) {
+    processor.work(me);
+    processor.idle_.push_back(&me);
+    processor.suspend(me);
+  }
+}
+
+void Processor::suspend(Fiber& me) { jump(me.context, next()); }
 
 /// Threads of the block one after the other on this fiber's stack.
 void Processor::work(Fiber& me) {
@@ -106,8 +134,10 @@ void Processor::work(Fiber& me) {
     threads_[thread].state = State::ended;
     ++ended_;
     // Lanes that have left take no part: a warp may have waited for this one only.
-    const unsigned first = thread / lanes * lanes, end = std::min(first + lanes, size_);
-    for (unsigned other = first; other < end && !aborting_; ++other)
+    const unsigned warp = thread / lanes;
+    missing_lanes_[warp] |= 1u << thread % lanes;
+    if (waiting_lanes_[warp] == 0 || aborting_) continue;
+    for (unsigned other = warp * lanes; other < std::min((warp + 1) * lanes, size_); ++other)
       if (threads_[other].state == State::in_warp_call && complete_warp_call(other)) {
         make_ready(other);
         break;
@@ -117,13 +147,14 @@ void Processor::work(Fiber& me) {
 
 void Processor::make_ready(unsigned thread) {
   threads_[thread].state = State::ready;
-  ready_.push_back(thread);
+  ready_[(ready_first_ + ready_count_++) % ring] = thread;
 }
 
-void Processor::suspend() {
+/// The running thread waits until it has been made ready.
+void Processor::wait() {
   Fiber& me = *running_;
   threads_[me.thread].fiber = &me;
-  me.scheduler = std::move(me.scheduler).resume();
+  suspend(me);
   if (aborting_) throw Aborted{};
 }
 
@@ -150,7 +181,7 @@ int Processor::block_barrier(int predicate, const Place& place) {
   }
   me.state = State::at_block_barrier;
   me.place = place;
-  suspend();
+  wait();
   return predicates_then_;
 }
 
@@ -158,8 +189,10 @@ void Processor::abort_all() {
   aborting_ = true;
   for (Thread& thread : threads_)
     if (thread.state == State::at_block_barrier || thread.state == State::in_warp_call ||
-        thread.state == State::ready)
-      resume(*thread.fiber);
+        thread.state == State::ready) {
+      running_ = thread.fiber;
+      run_until_nothing_is_ready(thread.fiber->context);
+    }
 }
 
 std::string Processor::waiting_text() const {

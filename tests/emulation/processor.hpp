@@ -3,8 +3,9 @@
 // One block of threads on fibers. A fiber runs one thread after the other for as long as none has
 // to wait, so that a kernel without barriers costs what a loop costs. Where a thread waits, its
 // fiber keeps the stack and another fiber goes on.
-#include <boost/context/fiber.hpp>
-#include <deque>
+#include <array>
+#include <boost/context/detail/fcontext.hpp>
+#include <boost/context/stack_context.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,10 +15,12 @@
 
 namespace emulation {
 
+using Context = boost::context::detail::fcontext_t;
+
 struct Fiber {
-  boost::context::fiber context;    // while suspended: where it goes on
-  boost::context::fiber scheduler;  // while running: who resumed it
-  unsigned thread = 0;              // of the block
+  Context context = nullptr;  // while suspended: where it goes on
+  unsigned thread = 0;        // of the block
+  boost::context::stack_context stack;
 };
 
 enum class State : unsigned char {
@@ -46,6 +49,9 @@ const char* name_of(WarpCall call);
 class Processor {
  public:
   Processor();
+  ~Processor();
+  Processor(const Processor&) = delete;
+  Processor& operator=(const Processor&) = delete;
   std::string run(const Kernel& kernel, uint3 index);
 
   // For the thread that runs:
@@ -64,10 +70,13 @@ class Processor {
   };
 
   void begin(const Kernel& kernel, uint3 index);
-  void resume(Fiber& fiber);
   Fiber& idle_fiber();
+  static void enter(boost::context::detail::transfer_t from);
   void work(Fiber& me);
-  void suspend();
+  void suspend(Fiber& me);
+  void wait();
+  Context next();
+  void run_until_nothing_is_ready(Context first);
   void make_ready(unsigned thread);
   bool complete_warp_call(unsigned thread);
   void abort_all();
@@ -88,7 +97,12 @@ class Processor {
   std::vector<Thread> threads_;
   std::vector<uint3> coordinates_;
   dim3 coordinates_of_{0, 0, 0};  // the block shape that they belong to
-  std::deque<unsigned> ready_;
+  static constexpr unsigned ring = 1024;
+  std::array<unsigned, ring> ready_{};  // a ring; each thread stands in it once at most
+  unsigned ready_first_ = 0, ready_count_ = 0;
+  std::array<unsigned, 32> waiting_lanes_{};  // of each warp: in a warp call
+  std::array<unsigned, 32> missing_lanes_{};  // of each warp: ended, or none from the start
+  Context scheduler_ = nullptr;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_;
   Fiber* running_ = nullptr;

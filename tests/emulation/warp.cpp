@@ -34,11 +34,12 @@ std::uint64_t Processor::warp_call(WarpCall call, unsigned mask, std::uint64_t v
   me.value = value;
   me.source = source;
   me.place = place;
+  waiting_lanes_[index / lanes] |= 1u << index % lanes;
   if (complete_warp_call(index)) {
     me.state = State::running;
     if (!failure_.empty()) fail({}, place);
   } else {
-    suspend();
+    wait();
   }
   return threads_[index].result;
 }
@@ -47,15 +48,17 @@ std::uint64_t Processor::warp_call(WarpCall call, unsigned mask, std::uint64_t v
 /// gives all their results and makes the others ready.
 bool Processor::complete_warp_call(unsigned index) {
   const Thread& me = threads_[index];
-  const unsigned first = index / lanes * lanes;
+  const unsigned warp = index / lanes, first = warp * lanes;
+  if ((me.mask & ~missing_lanes_[warp] & ~waiting_lanes_[warp]) != 0) return false;
   unsigned taking_part = 0;
   for (unsigned lane = 0; lane < std::min(lanes, size_ - first); ++lane) {
     const Thread& other = threads_[first + lane];
-    if ((me.mask >> lane & 1) == 0 || other.state == State::ended) continue;
+    if (((me.mask & ~missing_lanes_[warp]) >> lane & 1) == 0) continue;
     if (other.state != State::in_warp_call || other.mask != me.mask || other.call != me.call)
       return false;
     taking_part |= 1u << lane;
   }
+  waiting_lanes_[warp] &= ~taking_part;
   unsigned votes = 0;
   for (unsigned lane = 0; lane < lanes; ++lane)
     if ((taking_part >> lane & 1) != 0 && threads_[first + lane].value != 0) votes |= 1u << lane;

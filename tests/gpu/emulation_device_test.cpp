@@ -56,6 +56,15 @@ TEST_F(EmulationDevice, WithoutDriverOrDeviceTheWayToTheProcessorIsNamed) {
   EXPECT_EQ(device::choose_device("cpu", 0).name, "cpu");
 }
 
+TEST_F(EmulationDevice, DevicesWithoutBfloat16ProductsAreRefused) {
+  setenv("CONSTRICTOR_EMULATED_CAPABILITY", "75", 1);
+  EXPECT_PRED2(says, refusal(0), "Emulated device (CPU) is too old: it has compute capability 7.5");
+  EXPECT_PRED2(says, refusal(0), "--set run.device=cpu");
+  setenv("CONSTRICTOR_EMULATED_CAPABILITY", "80", 1);
+  EXPECT_EQ(refusal(0), "");
+  unsetenv("CONSTRICTOR_EMULATED_CAPABILITY");
+}
+
 __global__ void nothing() {}
 
 TEST_F(EmulationDevice, AFailedKernelIsNoticedByWhoeverWaits) {

@@ -52,7 +52,9 @@ TEST_F(EmulatedStreams, AStreamThatDoesNotWaitComesTooEarly) {
     launch_on(first, values.data);
     ASSERT_EQ(cudaEventRecord(event, first), cudaSuccess);
     launch_on(first, values.data);  // behind the event
-    if (waits) ASSERT_EQ(cudaStreamWaitEvent(second, event), cudaSuccess);
+    if (waits) {
+      ASSERT_EQ(cudaStreamWaitEvent(second, event), cudaSuccess);
+    }
     ASSERT_EQ(cudaMemcpyAsync(host.data(), values.data, 16, cudaMemcpyDeviceToHost, second),
               cudaSuccess);
     ASSERT_EQ(cudaStreamSynchronize(second), cudaSuccess);
@@ -67,13 +69,17 @@ TEST_F(EmulatedStreams, PageLockedMemoryIsReadLate) {
   std::vector<int> host = ones;
   for (const bool locked : {false, true}) {
     host = ones;
-    if (locked) ASSERT_EQ(cudaHostRegister(host.data(), 16, cudaHostRegisterDefault), cudaSuccess);
+    if (locked) {
+      ASSERT_EQ(cudaHostRegister(host.data(), 16, cudaHostRegisterDefault), cudaSuccess);
+    }
     ASSERT_EQ(cudaMemcpyAsync(values.data, host.data(), 16, cudaMemcpyHostToDevice, first),
               cudaSuccess);
     host = zeros;
     ASSERT_EQ(cudaStreamSynchronize(first), cudaSuccess);
     EXPECT_EQ(values.values(), locked ? zeros : ones);
-    if (locked) ASSERT_EQ(cudaHostUnregister(host.data()), cudaSuccess);
+    if (locked) {
+      ASSERT_EQ(cudaHostUnregister(host.data()), cudaSuccess);
+    }
   }
 }
 

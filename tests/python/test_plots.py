@@ -105,3 +105,13 @@ def test_the_report_is_one_file(make_run, make_sweep, tmp_path, capsys):
     assert "<h1>A &lt;table&gt;</h1>" in text and "not started" in text and "3 inputs are always zero" in text and "a paper" in text
     assert text.count("data:image/png;base64,") == 7 and "scaling: not drawn" in text
     assert not re.search(r'(src|href)="(?!data:)', text) and "path: m" in text
+
+
+def test_a_report_of_many_runs_draws_the_first_of_them(make_run, make_sweep, tmp_path):
+    for number in range(9):
+        make_run(f"runs/{number}", quant={"alpha": number / 10})
+    deck = make_sweep("- {key: quant.alpha, values: [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]}\n- {key: quant.bits, values: [2]}",
+                      "table: {columns: [alpha]}")
+    out = tmp_path / "r.html"
+    assert call(main, "analysis", ["report", str(deck), "--out", str(out)]) == 0
+    assert out.read_text().count("data:image/png;base64,") == 6 and "8 of 9 runs: alpha 0.0; alpha 0.1;" in out.read_text()

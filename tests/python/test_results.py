@@ -138,6 +138,7 @@ def test_bad_input_is_one_sentence(tmp_path, make_run, capsys):
     for arguments, sentence in [
             ([tmp_path / "none"], f"{tmp_path / 'none'}: no such folder"),
             ([run, "--dataset", "c4"], "no run was scored on 'c4'; there is evaluation"),
+            ([], "the following arguments are required: SOURCE (--help shows all options)"),
             ([run, "--all"], "--value, --published and --all are for a sweep deck"),
             ([tmp_path / "no.yaml"], f"{tmp_path / 'no.yaml'}: cannot be read: No such file or directory"),
             ([tmp_path / "no.yaml", run], f"{tmp_path / 'no.yaml'}: a sweep deck stands alone; give it without other runs")]:

@@ -94,7 +94,7 @@ def test_decks_that_say_nothing(tmp_path, deck):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (("quantise", "x"), ("'quantise' is no command", "quantize, evaluate, inspect, tokens")),
+    (("quantise", "x"), ("'quantise' is no command", "quantize, evaluate, inspect, plan, sweep, status, retry, tokens, bench")),
     (("quantize",), ("a deck is missing", "--help")),
     (("quantize", "a", "b"), ("too many arguments",)),
     (("quantize", "a", "--dryrun"), ("--dryrun", "--help")),

@@ -2,13 +2,17 @@
 """`device: cuda` where the device cannot be had or fails on the way: one sentence, the documented exit code, finished blocks kept.
 On the emulated device of the tests, which can be told to fail."""
 
+import os
+import signal
+import time
+
 import h5py
 import numpy as np
 import pytest
 
 import program
 from inputs import write_deck, write_tokens
-from program import ROOT, assert_refused, quantize_arguments, run
+from program import ROOT, assert_refused, finish, quantize_arguments, ranks_of, start, wait_for
 from test_device_runs import DEVICE_PROGRAM
 from test_ranks import assert_equal
 
@@ -26,14 +30,18 @@ def tiny(tmp_path_factory):
     return write_deck(folder / "deck.yaml", ROOT / "tests" / "oracle" / "llama_gqa", tokens, sequences=5)
 
 
-def on_device(deck, folder, *flags, settings=(), ranks=1, **variables):
-    """A run on the emulated device, without what the emulation itself says."""
+def start_on_device(deck, folder, *flags, settings=(), ranks=1, **variables):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "PROGRAM", DEVICE_PROGRAM)
         patch.setitem(program.ENVIRONMENT, "OMP_WAIT_POLICY", "passive")
         for name, value in {"DEVICES": ranks, **variables}.items():
             patch.setitem(program.ENVIRONMENT, f"CONSTRICTOR_EMULATED_{name}", str(value))
-        result = run(*quantize_arguments(deck, folder, {**FAST, **dict(settings)}), *flags, ranks=ranks, timeout=280)
+        return start(*quantize_arguments(deck, folder, {**FAST, **dict(settings)}), *flags, ranks=ranks)
+
+
+def on_device(*arguments, **options):
+    """A run on the emulated device, without what the emulation itself says."""
+    result = finish(start_on_device(*arguments, **options), timeout=280)
     result.err = "".join(line for line in result.err.splitlines(True) if not line.startswith("emulated CUDA: "))
     return result
 
@@ -89,6 +97,17 @@ def test_a_device_that_fails_costs_the_block_in_work_only(tiny, undisturbed, tmp
     assert [path.name for path in sorted((tmp_path / "run" / "blocks").iterdir())] == ["0000.h5"]
     finished = on_device(tiny, tmp_path / "run")
     assert finished.code == 0, finished
+    assert_equal(undisturbed, tmp_path / "run")
+
+
+def test_a_rank_that_dies_ends_all(tiny, undisturbed, tmp_path):
+    process = start_on_device(tiny, tmp_path / "run", ranks=2)
+    wait_for((tmp_path / "run" / "blocks" / "0000.h5").exists, process, seconds=200)
+    os.kill(ranks_of(process)[-1], signal.SIGKILL)
+    start_of_end = time.monotonic()
+    assert finish(process, timeout=60).code != 0
+    assert time.monotonic() - start_of_end < 30
+    assert on_device(tiny, tmp_path / "run").code == 0
     assert_equal(undisturbed, tmp_path / "run")
 
 

@@ -87,7 +87,8 @@ def test_the_demo_model_as_on_the_host(deck, tmp_path, products):
     host, device = layers(tmp_path / "host", 0), layers(tmp_path / "device", 0)
     assert host.keys() == device.keys()
     for name, (codes, loss, scale) in host.items():
-        assert (codes == device[name][0]).mean() > 0.98, name  # a tie that falls the other way moves later columns
+        # A tie that falls the other way moves later columns of the row; rounded statistics bring more of them.
+        assert (codes == device[name][0]).mean() > (0.98 if products == "float32" else 0.9), name
         assert abs(device[name][1] / loss - 1) < near, name
         assert abs(device[name][2] / scale - 1) < near, name
     for block in range(1, 4):  # reached through quantized blocks that differ in a few codes

@@ -193,7 +193,15 @@ TEST(RunLog, LinesAreJsonAndFollowWhatAKilledRunLeft) {
 
 TEST(RunState, ComesBackWithWhoAndWhen) {
   const TemporaryFolder place;
-  write_state(place / "state.json", {"running", 3, 16, 12.5, "", 0, ""});
+  RunState written;
+  written.state = "running";
+  written.blocks_done = 3;
+  written.blocks = 16;
+  written.eta_seconds = 12.5;
+  written.words = "why";
+  written.core_seconds = 7.5;
+  written.peak_memory_bytes = 1LL << 40;
+  write_state(place / "state.json", written);
   const RunState state = read_state(place / "state.json");
   EXPECT_EQ(state.state, "running");
   EXPECT_EQ(state.blocks_done, 3);
@@ -202,6 +210,14 @@ TEST(RunState, ComesBackWithWhoAndWhen) {
   EXPECT_EQ(state.host, host_name());
   EXPECT_EQ(state.pid, ::getpid());
   EXPECT_EQ(state.updated.size(), 20u);
+  EXPECT_EQ(state.words, "why");
+  EXPECT_EQ(state.core_seconds, 7.5);
+  EXPECT_EQ(state.peak_memory_bytes, 1LL << 40);
+  replace_in_file(place / "state.json", "\"core_seconds\"", "\"later_seconds\"");
+  EXPECT_EQ(read_state(place / "state.json").core_seconds, 0) << "files of earlier versions";
+  replace_in_file(place / "state.json", "\"schema\": 1", "\"schema\": 2");
+  EXPECT_CONTAINS(message_of<UserError>([&] { read_state(place / "state.json"); }),
+                  "is of schema 2, this version reads 1");
   write_bytes(place / "state.json", "{}");
   EXPECT_CONTAINS(message_of<UserError>([&] { read_state(place / "state.json"); }),
                   "no state file");
