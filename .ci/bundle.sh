@@ -25,10 +25,17 @@ gcc -shared -fPIC -s -Wl,-soname,libcurl.so.4,--version-script=$built/curl.map $
 readarray -t symbols < <(nm -D --undefined-only $out/bin/{constrictor,test_gpu} | grep -oE '(cblas|LAPACKE|openblas)_[a-z0-9_]+' | sort -u)
 archive=$system/openblas-openmp/libopenblas.a
 readarray -t cores < <(nm $archive 2>/dev/null | sed -n 's/.* U gotoblas_\([A-Z0-9_]*\)$/\1/p' | sort -u | grep -vxE 'HASWELL|ZEN|SKYLAKEX')
+cat >$built/corename.c <<'C'
+// OpenBLAS would call Haswell's kernels by the name of the first processor that shares them.
+extern char gotoblas_ZEN[], gotoblas_SKYLAKEX[], *gotoblas;
+const char* openblas_get_corename(void) {
+  return gotoblas == gotoblas_ZEN ? "Zen" : gotoblas == gotoblas_SKYLAKEX ? "SkylakeX" : "Haswell";
+}
+C
 instead() { case $1 in COOPERLAKE) echo SKYLAKEX ;; *) echo HASWELL ;; esac; }
 gcc -shared -s -o $out/lib/libopenblas.so.0 -Wl,-soname,libopenblas.so.0 "${symbols[@]/#/-Wl,-u,}" \
   $(for core in "${cores[@]}"; do echo "-Wl,--defsym,gotoblas_$core=gotoblas_$(instead "$core")"; done) \
-  $system/liblapacke.a $archive -lgfortran -lgomp -lpthread -lm
+  -fPIC $built/corename.c $system/liblapacke.a $archive -lgfortran -lgomp -lpthread -lm
 ln -s libopenblas.so.0 $out/lib/liblapacke.so.3
 
 # Components of Open MPI for one machine, Slurm, ssh and TCP; no MPI files, no one-sided operations, no fabrics.

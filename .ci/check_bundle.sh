@@ -14,9 +14,10 @@ outside=$(bare bash -c 'home=$PWD; . ./environment.sh; ldd bin/* lib/*/*.so' | s
           grep -vE "^$PWD/lib/|/lib(c|m|pthread|dl|rt|resolv|util|cudart|cublas|cublasLt|cusolver|cusparse|nvJitLink|nccl)\.so" || true)
 [[ -z $outside ]] || fail "libraries from outside: $outside"
 
-echo "== demo on the CPU, one rank and two"
-bare ./constrictor quantize experiments/demo/int2.yaml --run-dir one >one.log || fail "one rank failed: $(tail -n 3 one.log)"
-bare ./mpirun --oversubscribe --bind-to none -np 2 ./constrictor quantize experiments/demo/int2.yaml --run-dir two >two.log ||
+echo "== demo on the CPU with fewer tokens, one rank and two"
+demo=(quantize experiments/demo/int2.yaml --set calibration.sequences=16 --set "evaluation.tokens=[]")
+bare ./constrictor "${demo[@]}" --run-dir one >one.log || fail "one rank failed: $(tail -n 3 one.log)"
+bare ./mpirun --oversubscribe --bind-to none -np 2 ./constrictor "${demo[@]}" --run-dir two >two.log ||
   fail "two ranks failed: $(tail -n 3 two.log)"
 [[ $(grep -o 'loss [0-9.]*' one.log) == $(grep -o 'loss [0-9.]*' two.log) ]] || fail "one rank and two disagree"
 
