@@ -18,8 +18,8 @@ struct HiddenStates {
 
   /// A chunk's part of `full` or `quant`.
   View<float> rows(Matrix<float>& states, const Chunk& chunk) const {
-    return states.view().rows_from((chunk.first_sequence - shard_.first_sequence) * shard_.length,
-                                   chunk.sequences * shard_.length);
+    const Piece rows = rows_of(shard_, chunk);
+    return states.view().rows_from(rows.first, rows.size());
   }
 
  private:

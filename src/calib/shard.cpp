@@ -43,4 +43,15 @@ std::vector<Chunk> my_chunks(const Shard& shard) {
   return all;
 }
 
+Piece rows_of(const Shard& shard, const Chunk& chunk) {
+  const Index first = (chunk.first_sequence - shard.first_sequence) * shard.length;
+  return {first, first + chunk.sequences * shard.length};
+}
+
+std::vector<Piece> rows_of(const Shard& shard, const std::vector<Chunk>& chunks) {
+  std::vector<Piece> rows;
+  for (const Chunk& chunk : chunks) rows.push_back(rows_of(shard, chunk));
+  return rows;
+}
+
 }  // namespace constrictor::calib

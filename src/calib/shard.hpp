@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/lane_tree.hpp"
+#include "core/parallel.hpp"
 
 namespace constrictor::calib {
 
@@ -40,5 +41,9 @@ Shard shard_of(Index sequences, Index length, Index lanes, int ranks, int rank,
 std::vector<Chunk> chunks_of_lane(const Shard& shard, Index lane);
 /// All my chunks, lane after lane.
 std::vector<Chunk> my_chunks(const Shard& shard);
+
+/// Rows of chunks in a matrix that holds the tokens of my sequences one below the other.
+Piece rows_of(const Shard& shard, const Chunk& chunk);
+std::vector<Piece> rows_of(const Shard& shard, const std::vector<Chunk>& chunks);
 
 }  // namespace constrictor::calib

@@ -41,15 +41,4 @@ struct QuantizedLayer {
   double relative_loss() const { return loss_scale > 0 ? loss_after / loss_scale : 0; }
 };
 
-/// W~ = s (C - z), [out x in].
-inline Matrix<float> dequantized(const QuantizedLayer& q) {
-  const Index in = q.codes.cols(), groups = q.scale.cols(), width = in / groups;
-  auto weight = Matrix<float>::uninitialized(q.codes.rows(), in);
-  for (Index r = 0; r < q.codes.rows(); ++r)
-    for (Index c = 0; c < in; ++c)
-      weight(r, c) =
-          q.scale(r, c / width) * (static_cast<float>(q.codes(r, c)) - q.zero(r, c / width));
-  return weight;
-}
-
 }  // namespace constrictor

@@ -114,11 +114,7 @@ class DeviceBackend final : public Backend {
     const auto on_device = taken(block);
     const auto& shard = states.shard();
     Moving<E> moving(gpu_, settings_.model, on_device, shard.length);
-    std::vector<Piece> rows;
-    for (const auto& chunk : calib::my_chunks(shard)) {
-      const Index first = (chunk.first_sequence - shard.first_sequence) * shard.length;
-      rows.push_back({first, first + chunk.sequences * shard.length});
-    }
+    const auto rows = calib::rows_of(shard, calib::my_chunks(shard));
     walk_chunks(gpu_, {{states.full.view()}, {states.full.view()}, rows}, moving);
   }
 

@@ -25,14 +25,7 @@ class Advancing final : public ChunkVisitor {
         flags_(rank.gpu, static_cast<Index>(chunks_.size()), {"the quantized block's output"}),
         sums(static_cast<std::size_t>(shard.my_sequences()) * 4, 0.) {}
 
-  std::vector<Piece> rows() const {
-    std::vector<Piece> rows;
-    for (const auto& chunk : chunks_) {
-      const Index first = (chunk.first_sequence - shard_.first_sequence) * shard_.length;
-      rows.push_back({first, first + chunk.sequences * shard_.length});
-    }
-    return rows;
-  }
+  std::vector<Piece> rows() const { return calib::rows_of(shard_, chunks_); }
 
   std::vector<DeviceMatrix<float>> work(
       Index i, const std::vector<DeviceView<const float>>& states) override {

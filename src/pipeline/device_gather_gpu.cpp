@@ -59,14 +59,7 @@ class Gathering final : public ChunkVisitor {
                                  "the block's output", "the full-precision output"});
   }
 
-  std::vector<Piece> rows() const {
-    std::vector<Piece> rows;
-    for (const auto& chunk : chunks_) {
-      const Index first = (chunk.first_sequence - shard_.first_sequence) * shard_.length;
-      rows.push_back({first, first + chunk.sequences * shard_.length});
-    }
-    return rows;
-  }
+  std::vector<Piece> rows() const { return calib::rows_of(shard_, chunks_); }
 
   std::vector<DeviceMatrix<float>> work(
       Index i, const std::vector<DeviceView<const float>>& states) override {

@@ -11,6 +11,17 @@
 namespace constrictor::io {
 namespace {
 
+/// W~ = s (C - z), [out x in].
+Matrix<float> dequantized(const QuantizedLayer& q) {
+  const Index in = q.codes.cols(), groups = q.scale.cols(), width = in / groups;
+  auto weight = Matrix<float>::uninitialized(q.codes.rows(), in);
+  for (Index r = 0; r < q.codes.rows(); ++r)
+    for (Index c = 0; c < in; ++c)
+      weight(r, c) =
+          q.scale(r, c / width) * (static_cast<float>(q.codes(r, c)) - q.zero(r, c / width));
+  return weight;
+}
+
 Matrix<float> random_matrix(Index rows, Index cols, unsigned seed) {
   std::mt19937 random(seed);
   Matrix<float> values(rows, cols);
