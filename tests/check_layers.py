@@ -15,7 +15,9 @@ LEVELS = [
     ["linalg", "data"],
     ["families"],
     ["config", "io", "model", "calib", "hessian", "quant", "schedule", "eval"],
+    ["backend"],
     ["pipeline"],
+    ["bench", "campaign"],
     ["app"],
 ]
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}
