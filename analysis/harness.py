@@ -103,6 +103,8 @@ def load_task(manager, name, places):
     if entry is None or entry.yaml_path is None:
         raise UserError(f"task {name}: lm-evaluation-harness has no such task with a YAML file (--yaml adds one)")
     config = load_yaml(entry.yaml_path, resolve_func=True)
+    if (kind := config.get("output_type")) not in ("multiple_choice", "loglikelihood"):
+        raise UserError(f"task {name}: is of the kind {kind}; multiple_choice and loglikelihood are known")
     split = config.get("test_split") or config.get("validation_split")
     data = data_of(name, split, config.get("dataset_name"), places)
     overrides = {"num_fewshot": 0}
@@ -146,13 +148,10 @@ def requests_of(name, task, encoder, max_length, limit):
     """A Task of all requests, in the order of documents and choices."""
     with contextlib.redirect_stderr(io.StringIO()):  # a progress bar
         task.build_all_requests(limit=limit, rank=0, world_size=1)
-    kind = task.config.output_type
-    if kind not in ("multiple_choice", "loglikelihood"):
-        raise UserError(f"task {name}: is of the kind {kind}; multiple_choice and loglikelihood are known")
     metrics = {entry["metric"] for entry in task.config.metric_list}
     if not metrics & {"acc", "acc_norm"}:
         raise UserError(f"task {name}: has neither acc nor acc_norm among its metrics ({', '.join(sorted(metrics))})")
-    rule = "greedy" if kind == "loglikelihood" else "likeliest"
+    rule = "greedy" if task.config.output_type == "loglikelihood" else "likeliest"
     instances = sorted(task.instances, key=lambda i: (i.doc_id, i.idx))
     if not instances:
         raise UserError(f"task {name}: its data has no documents")

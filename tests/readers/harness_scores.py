@@ -2,7 +2,7 @@
 """What lm-evaluation-harness's own Transformers backend (HFLM) says to the demo's tasks: the oracle of our scoring.
 
 usage: python tests/readers/harness_scores.py MODEL OUT.json [--dtype float32] [--batch 16] [--threads 1]
-                                              [--tasks NAME ..] [--repeat N]
+                                              [--tasks NAME ..] [--max-length N] [--data FOLDER]
 Writes log-likelihoods, greedy flags and accuracies, requests in the order of the request file, and the seconds that
 the backend took. `tests/oracle/demo_requests.json` was made by it with its defaults.
 """
@@ -25,6 +25,7 @@ def main():
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tasks", nargs="+", default=["next_sentence", "last_word"])
+    parser.add_argument("--max-length", type=int)
     parser.add_argument("--data", default=str(TASKS))
     options = parser.parse_args()
 
@@ -35,7 +36,8 @@ def main():
     torch.set_num_threads(options.threads)
     manager = TaskManager(include_path=str(TASKS), include_defaults=False)
     tasks = [harness.load_task(manager, name, {None: Path(options.data)}) for name in options.tasks]
-    model = HFLM(pretrained=options.model, dtype=options.dtype, batch_size=options.batch, device="cpu")
+    model = HFLM(pretrained=options.model, dtype=options.dtype, batch_size=options.batch, device="cpu",
+                 max_length=options.max_length)
     scoring, seconds = model._loglikelihood_tokens, 0.0
 
     def timed(*arguments, **words):
