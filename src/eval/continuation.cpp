@@ -13,6 +13,7 @@ std::vector<TokenScore> score_tokens(const OutputHead& head, View<const float> x
   const auto tokens = static_cast<Index>(targets.size());
   CONSTRICTOR_REQUIRE(x.rows == tokens, x.rows, tokens);
   std::vector<TokenScore> scores(targets.size());
+  if (tokens == 0) return scores;
   const Index rows = std::min(rows_of_logits(head.vocabulary()), tokens);
   auto logits = Matrix<float>::uninitialized(rows, head.vocabulary());
   std::vector<double> nll(static_cast<std::size_t>(rows));

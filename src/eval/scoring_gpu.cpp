@@ -2,6 +2,7 @@
 #include "eval/scoring_gpu.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/parallel.hpp"
 #include "kernels/cross_entropy.hpp"
@@ -168,7 +169,7 @@ std::vector<TokenScore> score_tokens(const device::Context& gpu, DeviceView<cons
                                on_device.view().cols_from(rows.first, rows.size()),
                                sums.view().cols_from(rows.first, rows.size()));
   });
-  const Matrix<SoftmaxSums> found = device::downloaded(gpu, sums.view());
+  const Matrix<SoftmaxSums> found = device::downloaded(gpu, std::as_const(sums).view());
   std::vector<TokenScore> scores;
   for (Index t = 0; t < tokens; ++t)
     scores.push_back({-loss(found(0, t)), found(0, t).top == row(0, t)});
