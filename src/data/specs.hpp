@@ -17,7 +17,7 @@ namespace constrictor {
 enum class Method { rtn, gptq, boa, turboboa };
 enum class GridSearch { minmax, mse, hessian };
 enum class Drift { none, sequential, exact };
-enum class Order { original, descending };
+enum class Order { original, descending, pivoted };
 enum class ValueHessian { attention, input };
 enum class RowMetric { none, attention };
 enum class ValueRowMetric { none, output };
@@ -44,6 +44,7 @@ struct QuantSpec {
   Drift drift = Drift::sequential;
   double alpha = 0.25;        // share of the drift D that is corrected, 0..1
   bool adaptive_grid = true;  // false: all grids are fitted before the first row
+  Index beam = 1;             // prefixes of a row that the sweep keeps; 1 = one code after the other
   Index refine_passes = 1;    // coordinate descent over scales; 0 = off
   Order column_order = Order::original;
   Order row_order = Order::original;
