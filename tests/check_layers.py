@@ -14,7 +14,9 @@ LEVELS = [
     ["comm", "kernels"],
     ["linalg", "data"],
     ["config", "io", "model", "calib", "hessian", "quant", "schedule", "eval"],
+    ["backend"],
     ["pipeline"],
+    ["bench", "campaign"],
     ["app"],
 ]
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}

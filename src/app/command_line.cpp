@@ -88,7 +88,7 @@ CommandLine parse_inspect(const Texts& words) {
 CommandLine parse_bench(const Texts& words) {
   CommandLine line;
   line.command = Command::bench;
-  pipeline::BenchOptions& bench = line.bench;
+  bench::BenchOptions& bench = line.bench;
   Index sequences = 128;
   double link = 50;
   std::string device = "cpu";

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/bench.hpp"
+#include "bench/bench.hpp"
 
 namespace constrictor::app {
 
@@ -33,7 +33,7 @@ struct CommandLine {
   std::string model;                   // evaluate: --model instead of a run
   std::vector<std::string> tokens;     // evaluate: --tokens
   std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
-  pipeline::BenchOptions bench;        // bench: device and threads are filled in later
+  bench::BenchOptions bench;           // bench: device and threads are filled in later
   std::vector<std::string> arguments;  // tokens: handed on as they are
   int ranks = 1;                       // plan, sweep: of each run
   int jobs = 1;                        // sweep: runs at the same time

@@ -3,11 +3,11 @@
 
 #include <fmt/format.h>
 
+#include "bench/bench_shapes.hpp"
 #include "comm/session.hpp"
 #include "core/build_info.hpp"
 #include "device/device.hpp"
 #include "linalg/gemm.hpp"
-#include "pipeline/bench_shapes.hpp"
 
 namespace constrictor::app {
 
@@ -83,7 +83,7 @@ examples
 
 std::string help_of_bench(const std::string& options) {
   std::string shapes;
-  for (const std::string& name : pipeline::shape_names())
+  for (const std::string& name : bench::shape_names())
     shapes += (shapes.empty() ? "" : ", ") + name;
   return fmt::format(R"(usage: [mpirun -np RANKS] constrictor bench --shape NAME [options]
 

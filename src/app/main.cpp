@@ -13,6 +13,7 @@
 #include "app/report.hpp"
 #include "app/start.hpp"
 #include "app/terminal_screen.hpp"
+#include "campaign/sweep_progress.hpp"
 #include "comm/agree.hpp"
 #include "comm/session.hpp"
 #include "core/memory.hpp"
@@ -21,7 +22,6 @@
 #include "pipeline/evaluate_model.hpp"
 #include "pipeline/inspect_run.hpp"
 #include "pipeline/quantize_model.hpp"
-#include "pipeline/sweep_progress.hpp"
 
 using namespace constrictor;
 
@@ -37,8 +37,8 @@ int run_alone(const Words& words) {
     if (line.command == app::Command::plan) app::run_plan(line, screen);
     if (line.command == app::Command::sweep) app::run_sweep(line, screen);
     if (line.command == app::Command::status)
-      pipeline::show_status(line.deck, {.all = line.all, .watch = line.watch}, screen);
-    if (line.command == app::Command::retry) pipeline::retry_failed(line.deck, screen);
+      campaign::show_status(line.deck, {.all = line.all, .watch = line.watch}, screen);
+    if (line.command == app::Command::retry) campaign::retry_failed(line.deck, screen);
     if (line.command == app::Command::tokens) app::run_tokens(line.arguments);
     if (line.command == app::Command::inspect) pipeline::inspect_run(line.run_dir, screen);
     if (line.command == app::Command::version) std::fputs(app::version_text().c_str(), stdout);
@@ -71,10 +71,10 @@ void run_on_ranks(const comm::Communicator& ranks, const Words& words) {
                                             .threads = threads};
     pipeline::quantize_model(ranks, spec, options, screen);
   } else if (line.command == app::Command::bench) {
-    pipeline::BenchOptions options = line.bench;
+    bench::BenchOptions options = line.bench;
     options.device = device;
     options.threads = threads;
-    pipeline::bench(ranks, spec, options, screen);
+    bench::bench(ranks, spec, options, screen);
   } else {
     const pipeline::EvaluateOptions options{
         .run_dir = line.run_dir, .device = device, .threads = threads};

@@ -11,14 +11,14 @@
 #include <filesystem>
 #include <optional>
 
+#include "campaign/sweep_plan.hpp"
+#include "campaign/sweep_work.hpp"
 #include "comm/agree.hpp"
 #include "config/load_deck.hpp"
 #include "config/resolved_text.hpp"
 #include "core/child_process.hpp"
 #include "core/stop_flag.hpp"
 #include "core/threads.hpp"
-#include "pipeline/sweep_plan.hpp"
-#include "pipeline/sweep_work.hpp"
 
 namespace constrictor::app {
 
@@ -107,15 +107,15 @@ std::string start_threads(const comm::Communicator& ranks, int wanted) {
 void run_plan(const CommandLine& line, pipeline::Screen& screen) {
   choose_threads(0, line.ranks);  // as each of so many ranks would have
   if (line.json)
-    std::fputs(pipeline::plan_text(line.deck, line.ranks).c_str(), stdout);
+    std::fputs(campaign::plan_text(line.deck, line.ranks).c_str(), stdout);
   else
-    pipeline::show_plan(line.deck, line.ranks, screen);
+    campaign::show_plan(line.deck, line.ranks, screen);
 }
 
 void run_sweep(const CommandLine& line, pipeline::Screen& screen) {
   install_stop_handlers();
   choose_threads(0, line.ranks);
-  pipeline::SweepOptions options{.jobs = line.jobs,
+  campaign::SweepOptions options{.jobs = line.jobs,
                                  .ranks = line.ranks,
                                  .launcher = line.launcher,
                                  .program = own_program(),
@@ -123,7 +123,7 @@ void run_sweep(const CommandLine& line, pipeline::Screen& screen) {
   options.timing.dead_after_seconds = line.dead_after_seconds;
   options.timing.heartbeat_seconds =
       std::min(options.timing.heartbeat_seconds, line.dead_after_seconds / 6.);
-  pipeline::work_on_sweep(line.deck, options, screen);
+  campaign::work_on_sweep(line.deck, options, screen);
 }
 
 void run_tokens(const std::vector<std::string>& arguments) {

@@ -228,7 +228,7 @@ class Model {
   }
   double bytes_of_sides(const std::vector<QuantSpec>& specs) const {
     double bytes = 0;
-    for (const InputUnit& unit : planned_units(job_, specs, shard_.length)) {
+    for (const backend::InputUnit& unit : planned_units(job_, specs, shard_.length)) {
       const auto& s = unit.settings;
       double copies = unit.factor ? 3 : 2;
       if (shape_.drift && s.drift != Drift::none && s.alpha != 0)

@@ -66,7 +66,7 @@ void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
           .layers;
     };
   SecondsByPhase seconds;
-  const auto backend = make_backend(
+  const auto backend = backend::make_backend(
       ranks, options.device, {subject.checkpoint.spec(), products, subject.spec.run.reduction});
   const auto scores = evaluate(ranks, subject.checkpoint, *backend, quantized, subject.sets,
                                {products, subject.spec.evaluation.kl}, seconds, screen);

@@ -26,7 +26,7 @@ struct Share {
     first = std::min(set.sequences(), chunks * rank / ranks * chunk);
     last = std::min(set.sequences(), chunks * (rank + 1) / ranks * chunk);
   }
-  void advance(Backend& backend, const Block& block, Matrix<float>& states) const {
+  void advance(backend::Backend& backend, const Block& block, Matrix<float>& states) const {
     backend.advance(block, {states.view(), tokens->length(), chunk});
   }
   View<const std::int32_t> ids() const { return tokens->ids.view().rows_from(first, last - first); }
@@ -35,7 +35,7 @@ struct Share {
 }  // namespace
 
 std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoint& checkpoint,
-                             Backend& backend, const QuantizedBlocks& quantized,
+                             backend::Backend& backend, const QuantizedBlocks& quantized,
                              const std::vector<Tokens>& sets, const EvaluationSettings& settings,
                              SecondsByPhase& seconds, Screen& screen) {
   const PhaseTimer timer(seconds, "evaluation");

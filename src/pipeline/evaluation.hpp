@@ -3,13 +3,13 @@
 #include <functional>
 #include <vector>
 
+#include "backend/backend.hpp"
 #include "comm/communicator.hpp"
 #include "core/timer.hpp"
 #include "data/quantized_layer.hpp"
 #include "data/scores.hpp"
 #include "data/tokens.hpp"
 #include "io/checkpoint.hpp"
-#include "pipeline/backend.hpp"
 #include "pipeline/screen.hpp"
 
 namespace constrictor::pipeline {
@@ -25,7 +25,7 @@ struct EvaluationSettings {
 /// Collective: scores on every token file, block by block so that each block is read once. Windows
 /// are cut into fixed chunks and those dealt out to ranks: no score depends on the number of ranks.
 std::vector<Scores> evaluate(const comm::Communicator& ranks, const io::Checkpoint& checkpoint,
-                             Backend& backend, const QuantizedBlocks& quantized,
+                             backend::Backend& backend, const QuantizedBlocks& quantized,
                              const std::vector<Tokens>& sets, const EvaluationSettings& settings,
                              SecondsByPhase& seconds, Screen& screen);
 

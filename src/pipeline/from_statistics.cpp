@@ -5,14 +5,14 @@
 #include <filesystem>
 #include <memory>
 
+#include "backend/backend.hpp"
+#include "backend/layer_inputs.hpp"
 #include "comm/agree.hpp"
 #include "config/layer_spec.hpp"
 #include "config/resolved_text.hpp"
 #include "core/build_info.hpp"
 #include "io/run_folder.hpp"
 #include "io/sha256.hpp"
-#include "pipeline/backend.hpp"
-#include "pipeline/layer_inputs.hpp"
 #include "pipeline/report_lines.hpp"
 
 namespace constrictor::pipeline {
@@ -59,7 +59,7 @@ Matrix<float> page(const Matrix<float>& stacked, Index i) {
 }
 
 /// The layer whose stored H_in belongs to a place.
-const io::LayerStatistics& source_of(const StoredBlock& stored, const InputUnit& unit) {
+const io::LayerStatistics& source_of(const StoredBlock& stored, const backend::InputUnit& unit) {
   switch (unit.place) {
     case Place::attention_input:
       return stored.of(Role::query);
@@ -78,15 +78,15 @@ const io::LayerStatistics& source_of(const StoredBlock& stored, const InputUnit&
   return value;
 }
 
-void use_stored(const StoredBlock& stored, LayerInputs& inputs) {
-  inputs.input_statistics = [&stored](const InputUnit& unit) {
+void use_stored(const StoredBlock& stored, backend::LayerInputs& inputs) {
+  inputs.input_statistics = [&stored](const backend::InputUnit& unit) {
     const auto& source = source_of(stored, unit);
     const Index head = unit.place == Place::value_head ? unit.head : 0;
     hessian::InputStatistics statistics{page(source.input_hessian, head), {}};
     if (!source.input_drift.empty()) statistics.D = page(source.input_drift, head);
     return statistics;
   };
-  inputs.output_hessian = [&stored](const LayerPlan& plan, Index h) {
+  inputs.output_hessian = [&stored](const backend::LayerPlan& plan, Index h) {
     const auto& metric = stored.record.statistics.at(plan.layer->name).output_hessian;
     if (metric.empty())
       throw UserError(
@@ -164,13 +164,13 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
     const double start = wall_seconds();
     const auto stored = comm::agree(ranks, [&] { return read_stored(source.folder, b); });
     const auto specs = comm::agree(ranks, [&] { return specs_of(stored, spec.quant); });
-    auto inputs = plan_layers(stored.model, stored.block, specs, source.length);
+    auto inputs = backend::plan_layers(stored.model, stored.block, specs, source.length);
     use_stored(stored, inputs);
     io::BlockRecord result;
     result.index = b;
     result.output_error = result.relative_output_error = result.output_cosine =
         std::nan("");  // not measured
-    const auto backend = make_backend(ranks, options.device, {stored.model});
+    const auto backend = backend::make_backend(ranks, options.device, {stored.model});
     result.layers = backend->solve(inputs, result.seconds_by_phase);
     comm::agree_on_root(ranks, [&] { folder->write_block(result); });
     screen.line(block_line(result, source.blocks.back() + 1, wall_seconds() - start, 0));

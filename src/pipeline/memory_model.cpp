@@ -197,7 +197,7 @@ class Model {
 
   /// Damped and factored sides, all of them on every rank: H, R, U and with drift D, P, shift.
   void sides(Moment& m) const {
-    for (const InputUnit& unit : planned_units(job_, job_.specs.front(), shard_.length)) {
+    for (const backend::InputUnit& unit : planned_units(job_, job_.specs.front(), shard_.length)) {
       const auto& s = unit.settings;
       double copies = unit.factor ? 3 : 2;
       if (shape_.drift && s.drift != Drift::none && s.alpha != 0)
@@ -230,8 +230,8 @@ class Model {
 
 }  // namespace
 
-std::vector<InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
-                                     Index length) {
+std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
+                                              Index length) {
   Block block;  // nobody touches its weights, so that they take no memory
   const auto names = job.checkpoint.layer_names();
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -243,13 +243,13 @@ std::vector<InputUnit> planned_units(const Job& job, const std::vector<QuantSpec
                             {},
                             {}});
   }
-  return plan_layers(job.model(), block, specs, length).units;
+  return backend::plan_layers(job.model(), block, specs, length).units;
 }
 
 SumShape largest_sum_shape(const Job& job) {
-  SumShape largest = sum_shape(job.model(), job.specs.front(), job.roles);
+  SumShape largest = backend::sum_shape(job.model(), job.specs.front(), job.roles);
   for (const auto& specs : job.specs) {
-    const SumShape shape = sum_shape(job.model(), specs, job.roles);
+    const SumShape shape = backend::sum_shape(job.model(), specs, job.roles);
     if (bytes_of_sums(shape) > bytes_of_sums(largest)) largest = shape;
   }
   largest.drift &= job.model().blocks > 1;  // the first block's inputs have not drifted

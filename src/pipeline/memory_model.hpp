@@ -16,10 +16,10 @@
 #include <string>
 #include <vector>
 
+#include "backend/layer_inputs.hpp"
 #include "calib/shard.hpp"
 #include "data/block_sums.hpp"
 #include "pipeline/job.hpp"
-#include "pipeline/layer_inputs.hpp"
 
 namespace constrictor::pipeline {
 
@@ -66,8 +66,8 @@ FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int rank
 SumShape largest_sum_shape(const Job& job);
 
 /// The input sides that a block with these options factors; without its weights.
-std::vector<InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
-                                     Index length);
+std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
+                                              Index length);
 
 /// Numbers in the linear layers of one block.
 double block_weights(const Job& job);

@@ -3,15 +3,15 @@
 
 #include <future>
 
+#include "backend/backend.hpp"
+#include "backend/layer_inputs.hpp"
 #include "calib/hidden_states.hpp"
 #include "comm/agree.hpp"
 #include "core/memory.hpp"
 #include "core/threads.hpp"
-#include "pipeline/backend.hpp"
 #include "pipeline/evaluation.hpp"
 #include "pipeline/from_statistics.hpp"
 #include "pipeline/job.hpp"
-#include "pipeline/layer_inputs.hpp"
 #include "pipeline/predict.hpp"
 #include "pipeline/report_lines.hpp"
 #include "pipeline/run_record.hpp"
@@ -22,7 +22,7 @@ namespace {
 /// Reads the next block while this one is worked on.
 class BlockReader {
  public:
-  BlockReader(const comm::Communicator& ranks, const Job& job, Backend& backend)
+  BlockReader(const comm::Communicator& ranks, const Job& job, backend::Backend& backend)
       : ranks_(ranks), job_(job), backend_(backend) {
     start(0);
   }
@@ -45,12 +45,12 @@ class BlockReader {
   }
   const comm::Communicator& ranks_;
   const Job& job_;
-  Backend& backend_;
+  backend::Backend& backend_;
   std::future<Block> pending_;
 };
 
 calib::HiddenStates embedded(const comm::Communicator& ranks, const Job& job,
-                             const calib::Shard& shard, Backend& backend) {
+                             const calib::Shard& shard, backend::Backend& backend) {
   return comm::agree(ranks, [&] {
     const auto ids =
         read_only(job.calibration.ids.view()).rows_from(shard.first_sequence, shard.my_sequences());
@@ -58,14 +58,14 @@ calib::HiddenStates embedded(const comm::Communicator& ranks, const Job& job,
   });
 }
 
-void keep_statistics(const LayerInputs& inputs, io::BlockRecord& record) {
+void keep_statistics(const backend::LayerInputs& inputs, io::BlockRecord& record) {
   const auto stacked = [](Matrix<float>& all, const Matrix<float>& page) {
     auto longer = Matrix<float>::uninitialized(all.rows() + page.rows(), page.cols());
     std::copy(all.data(), all.data() + all.size(), longer.data());
     std::copy(page.data(), page.data() + page.size(), longer.row(all.rows()));
     all = std::move(longer);
   };
-  for (const LayerPlan& plan : inputs.layers) {
+  for (const backend::LayerPlan& plan : inputs.layers) {
     auto& kept = record.statistics[plan.layer->name];
     for (const Index u : plan.units) {
       const auto raw = inputs.input_statistics(inputs.units[static_cast<std::size_t>(u)]);
@@ -78,7 +78,7 @@ void keep_statistics(const LayerInputs& inputs, io::BlockRecord& record) {
   }
 }
 
-void keep_activations(const Block& block, KeptInputs kept, io::BlockRecord& record) {
+void keep_activations(const Block& block, backend::KeptInputs kept, io::BlockRecord& record) {
   for (const Layer& layer : block.layers) {
     auto found = kept.inputs.find(layer.role);
     if (found != kept.inputs.end())
@@ -91,7 +91,7 @@ void keep_activations(const Block& block, KeptInputs kept, io::BlockRecord& reco
 struct Walk {
   const comm::Communicator& ranks;
   const Job& job;
-  Backend& backend;
+  backend::Backend& backend;
   calib::HiddenStates states;
 };
 
@@ -102,11 +102,12 @@ io::BlockRecord quantize_block(Walk& walk, Block& block) {
   io::BlockRecord record;
   record.index = block.index;
   const auto& specs = job.specs[static_cast<std::size_t>(block.index)];
-  SumShape shape = sum_shape(job.model(), specs, job.roles);
+  SumShape shape = backend::sum_shape(job.model(), specs, job.roles);
   shape.drift &= !walk.states.equal;
-  KeptInputs kept{job.spec.run.keep.activations, {}};
+  backend::KeptInputs kept{job.spec.run.keep.activations, {}};
   walk.backend.gather(block, shape, walk.states, &kept, record.seconds_by_phase);
-  LayerInputs inputs = plan_layers(job.model(), block, specs, walk.states.shard().length);
+  backend::LayerInputs inputs =
+      backend::plan_layers(job.model(), block, specs, walk.states.shard().length);
   walk.backend.use_sums(block, inputs);
   record.layers = walk.backend.solve(inputs, record.seconds_by_phase);
   if (job.spec.run.keep.statistics) keep_statistics(inputs, record);
@@ -180,8 +181,8 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
   return all_warnings;
 }
 
-void run(const comm::Communicator& ranks, const Job& job, Backend& backend, RunRecord& record,
-         SecondsByPhase& seconds, Screen& screen) {
+void run(const comm::Communicator& ranks, const Job& job, backend::Backend& backend,
+         RunRecord& record, SecondsByPhase& seconds, Screen& screen) {
   std::vector<std::string> warnings;
   if (record.blocks_done() < job.model().blocks) {
     const auto shard =
@@ -225,8 +226,8 @@ void quantize_model(const comm::Communicator& ranks, const RunSpec& spec,
   if (options.dry_run) return show_prediction(job, prediction, screen);
   screen.header(header_lines(ranks, job, prediction, options.device.description, options.threads));
   if (!options.force) require_memory(ranks, prediction);
-  const auto backend =
-      make_backend(ranks, options.device, {job.model(), job.products, job.spec.run.reduction});
+  const auto backend = backend::make_backend(ranks, options.device,
+                                             {job.model(), job.products, job.spec.run.reduction});
   if (const auto room = backend->device_room(); room && prediction.device && !options.force)
     comm::agree(ranks, [&] { require_device_memory(*prediction.device, room->free, room->name); });
   RunRecord record(
