@@ -28,10 +28,10 @@ constexpr Index prefixes_after(Index columns, Index kept) {
 /// What leaves the panel: `after` prefixes of every row, one below the other.
 template <class T, Space space = Space::host>
 struct BeamResult {
-  View<T, space> cost;             // [rows x kept] in and out; the least of a row out is 0
-  View<T, space> errors;           // [rows after x n] e_c of each survivor
+  View<T, space> cost;              // [rows x kept] in and out; the least of a row out is 0
+  View<T, space> errors;            // [rows after x n] e_c of each survivor
   View<std::uint8_t, space> codes;  // [rows after x n]
-  View<std::uint8_t, space> root;  // [rows x after] which prefix that came in it continues
+  View<std::uint8_t, space> root;   // [rows x after] which prefix that came in it continues
 };
 
 /// One panel on the CPU, row by row.
@@ -43,5 +43,22 @@ struct BeamResult {
 template <class T>
 void beam_sweep(View<const T> W, Index before, View<const T> U, const PanelGrid<T>& grid,
                 Index kept, const BeamResult<T>& result);
+
+/// The same on the device, a block of threads a row: the prefixes' weights of the panel in shared
+/// memory.
+void beam_sweep(const device::Stream& stream, DeviceView<const float> W, Index before,
+                DeviceView<const float> U, const DevicePanelGrid& grid, Index kept,
+                const BeamResult<float, Space::device>& result);
+
+/// Survivors take over the columns behind the panel: to(r after + k, c) = from(r before + root(r,
+/// k), c) for all rows r and columns c of `to`.
+///   from [rows before x n], root [rows x after], to [rows after x n]
+void take_survivors(const device::Stream& stream, DeviceView<const float> from, Index before,
+                    DeviceView<const std::uint8_t> root, DeviceView<float> to);
+
+/// The codes of each row's cheapest prefix, number 0 behind the last panel, back through the roots.
+///   swept [rows after x in] as the panels left them, roots [panels rows x after], codes [rows x in]
+void cheapest_codes(const device::Stream& stream, DeviceView<const std::uint8_t> swept,
+                    DeviceView<const std::uint8_t> roots, DeviceView<std::uint8_t> codes);
 
 }  // namespace constrictor::kernels

@@ -44,10 +44,10 @@ struct QuantSpec {
   Drift drift = Drift::sequential;
   double alpha = 0.25;        // share of the drift D that is corrected, 0..1
   bool adaptive_grid = true;  // false: all grids are fitted before the first row
-  Index beam = 1;             // prefixes of a row that the sweep keeps; 1 = one code after the other
   Index refine_passes = 1;    // coordinate descent over scales; 0 = off
   Order column_order = Order::original;
   Order row_order = Order::original;
+  Index beam = 1;  // prefixes of a row that the sweep keeps; 1 = one code after the other
   ValueHessian value_hessian = ValueHessian::attention;
   RowMetric row_metric = RowMetric::attention;
   ValueRowMetric value_row_metric = ValueRowMetric::none;

@@ -102,7 +102,8 @@ class MinimumPivoting {
     const auto panel = read_only(L_.view()).rows_from(0, width);
     parallel_for(tiles * tiles, [&](Index t) {
       if (t % tiles < t / tiles) return;
-      const Piece rows = piece(columns(), tile, t / tiles), cols = piece(columns(), tile, t % tiles);
+      const Piece rows = piece(columns(), tile, t / tiles),
+                  cols = piece(columns(), tile, t % tiles);
       gemm<T>(Transpose::yes, Transpose::no, T(-1), panel.cols_from(rows.first, rows.size()),
               panel.cols_from(cols.first, cols.size()), T(1),
               A_.view().block(rows.first, cols.first, rows.size(), cols.size()));

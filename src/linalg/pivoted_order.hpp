@@ -17,7 +17,7 @@ inline constexpr Index pivoting_panel = 128;
 ///   H      [n x n]  symmetric; only its upper triangle is read
 ///   order  [n]      out: position -> column
 ///
-/// n^3 / 3 multiply-adds, nearly all in products of panels of `pivoting_panel` pivots; the diagonal
+/// n^3 / 6 multiply-adds, nearly all in products of panels of `pivoting_panel` pivots; the diagonal
 /// is kept in float64. False (order unusable) when a pivot is not positive, NaN included.
 template <class T>
 [[nodiscard]] bool pivoted_order(View<const T> H, std::vector<std::int32_t>& order);

@@ -41,12 +41,12 @@ class Batch {
       const Index rest = in - panel.last;
       const auto error = errors_.view().block(0, 0, W.rows * after_, panel.size());
       const auto root = roots_of(number, W.rows);
-      kernels::beam_sweep<T>(now.cols_from(panel.first, panel.size()), before,
-                             U.block(panel.first, panel.first, panel.size(), panel.size()),
-                             {grid.scale, grid.zero, grid.group + panel.first, grid.top}, kept_,
-                             {cost_.view().rows_from(0, W.rows), error,
-                              codes_.view().block(0, panel.first, W.rows * after_, panel.size()),
-                              root});
+      kernels::beam_sweep<T>(
+          now.cols_from(panel.first, panel.size()), before,
+          U.block(panel.first, panel.first, panel.size(), panel.size()),
+          {grid.scale, grid.zero, grid.group + panel.first, grid.top}, kept_,
+          {cost_.view().rows_from(0, W.rows), error,
+           codes_.view().block(0, panel.first, W.rows * after_, panel.size()), root});
       if (rest == 0) break;
       const auto next = weights_[number % 2].view().rows_from(0, W.rows * after_);
       for (Index i = 0; i < next.rows; ++i) {

@@ -18,8 +18,10 @@ template <class T>
 Matrix<std::uint8_t> beam_sweep(View<const T> W, View<const T> U, const Grid<T>& grid,
                                 const std::vector<std::int32_t>& group, Index kept);
 
-/// Rows x prefixes of one batch: what `beam_sweep` holds at a time, two matrices of running weights
-/// and one of codes.
+/// Rows x prefixes of one batch.
 inline constexpr Index beam_batch = 256;
+
+/// Bytes of a batch in float32: two matrices of running weights, one of codes.
+constexpr Index beam_bytes(Index in) { return (2 * 4 + 1) * beam_batch * in; }
 
 }  // namespace constrictor::quant
