@@ -99,8 +99,9 @@ void use_sums(const SumShape& shape, const BlockSums& sums, const Block& block,
   inputs.output_hessian = [&, length](const LayerPlan& plan, Index h) {
     switch (plan.layer->role) {
       case Role::query:
-        return hessian::query_output_hessian(shape, sums, h / (shape.heads / shape.kv_heads),
-                                             frequencies, length);
+        return hessian::query_output_hessian(
+            shape, sums, shape.qk_norm ? h : h / (shape.heads / shape.kv_heads), frequencies,
+            length);
       case Role::key:
         return hessian::key_output_hessian(shape, sums, h, frequencies, length);
       case Role::value:
@@ -118,7 +119,8 @@ SumShape sum_shape(const ModelSpec& model, const std::vector<QuantSpec>& specs,
                  .feed_forward = model.feed_forward,
                  .heads = model.heads,
                  .kv_heads = model.kv_heads,
-                 .head_dim = model.head_dim};
+                 .head_dim = model.head_dim,
+                 .qk_norm = model.qk_norm};
   for (std::size_t i = 0; i < specs.size(); ++i) {
     shape.drift |= specs[i].drift != Drift::none && specs[i].alpha != 0;
     shape.value_attention |= weighs_values(roles[i], specs[i]);

@@ -189,7 +189,8 @@ class Model {
   double trace(double tokens) const {
     const double factors =
         2 * real(model_.hidden) + 2 * queries() + 2 * keys() + real(model_.feed_forward);
-    return tokens * (width_ * factors + 4 * real(model_.hidden));
+    const double in_float = real(model_.hidden) + (model_.qk_norm ? queries() + keys() : 0);
+    return tokens * (width_ * factors + 4 * in_float);
   }
   /// The same of a pass that keeps its output only: at its fullest inside the MLP or the attention.
   double passing(double tokens) const {
