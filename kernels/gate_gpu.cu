@@ -48,11 +48,11 @@ void gelu_gate(const device::Stream& stream, DeviceView<const float> G, DeviceVi
   gated<GeluTanh>("gelu_gate", stream, G, U, Y);
 }
 
-#define CONSTRICTOR_INSTANTIATE(E)                                                      \
-  template void gate(const device::Stream&, DeviceView<const float>, DeviceView<const float>, \
-                     DeviceView<E>);                                                    \
-  template void gelu_gate(const device::Stream&, DeviceView<const float>,               \
-                          DeviceView<const float>, DeviceView<E>);
+#define CONSTRICTOR_INSTANTIATE(E)                                                                 \
+  template void gate(const device::Stream&, DeviceView<const float>, DeviceView<const float>,      \
+                     DeviceView<E>);                                                               \
+  template void gelu_gate(const device::Stream&, DeviceView<const float>, DeviceView<const float>, \
+                          DeviceView<E>);
 CONSTRICTOR_INSTANTIATE(float)
 CONSTRICTOR_INSTANTIATE(bfloat16)
 #undef CONSTRICTOR_INSTANTIATE

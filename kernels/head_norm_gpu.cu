@@ -50,8 +50,8 @@ struct HeadNormMetric {
   __device__ void operator()(Index i, Index j) const {
     float sum = beta == 0 ? 0.f : beta * H(i, j);
     for (Index p = 0; p < M.rows; p += H.rows)
-      sum += per_position *
-             (rotated_back(p, i, j) * (g(0, i) * g(0, j)) + N(p + i, j) + N(p + j, i));
+      sum +=
+          per_position * (rotated_back(p, i, j) * (g(0, i) * g(0, j)) + N(p + i, j) + N(p + j, i));
     H(i, j) = sum;
   }
 };

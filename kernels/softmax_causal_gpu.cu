@@ -59,8 +59,8 @@ void softmax_causal(const device::Stream& stream, DeviceView<const float> S, Ind
                       S.cols, A.first.cols);
   CONSTRICTOR_REQUIRE(S.rows % queries == 0, S.rows, queries);
   launch_rows("softmax_causal", in_fours(S, A.first), softmax_causal_rows<E, 4>,
-              softmax_causal_rows<E, 1>, S.rows, A.first.cols, stream, S, queries, first_position, A,
-              form.window, form.soft_cap);
+              softmax_causal_rows<E, 1>, S.rows, A.first.cols, stream, S, queries, first_position,
+              A, form.window, form.soft_cap);
 }
 
 template void softmax_causal(const device::Stream&, DeviceView<const float>, Index,

@@ -13,7 +13,9 @@ struct AttentionForm {
   float soft_cap = 0;  // 0: none
 
   /// The first key that position p sees.
-  constexpr Index first_key(Index p) const { return window > 0 && p >= window ? p - window + 1 : 0; }
+  constexpr Index first_key(Index p) const {
+    return window > 0 && p >= window ? p - window + 1 : 0;
+  }
 };
 
 }  // namespace constrictor

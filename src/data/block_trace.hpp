@@ -10,10 +10,10 @@ namespace constrictor {
 /// Queries and keys in front of the RMS norm inside their heads, for models that have one, and what
 /// stands between them and the scores: q = R_l (w ⊙ u / sqrt(mean(u²) + eps)).
 struct HeadNormTrace {
-  Matrix<float> query;                      // [tokens x heads * head_dim]
-  Matrix<float> key;                        // [tokens x kv_heads * head_dim]
+  Matrix<float> query;                          // [tokens x heads * head_dim]
+  Matrix<float> key;                            // [tokens x kv_heads * head_dim]
   std::vector<float> query_weight, key_weight;  // [head_dim]
-  std::vector<float> frequencies;           // radians per position, [head_dim / 2]
+  std::vector<float> frequencies;               // radians per position, [head_dim / 2]
   double eps = 0;
 };
 

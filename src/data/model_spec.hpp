@@ -41,12 +41,12 @@ struct ModelSpec {
   bool rotary = true;  // queries and keys are rotated by their position; else it is learned
   RopeSpec rope;
   std::optional<RopeSpec> local_rope;  // of blocks with a window, where it is another one
-  Index window = 0;                    // keys that a query of a sliding block sees; 0: no block slides
-  std::vector<bool> sliding;           // [blocks], or empty: all slide
-  double query_pre_attention = 0;      // scores are divided by its root; 0: by that of head_dim
-  double attention_soft_cap = 0;       // c of c tanh(score / c); 0: none
-  double final_soft_cap = 0;           // the same of the logits
-  double embedding_scale = 1;          // what embedded tokens are multiplied with
+  Index window = 0;                // keys that a query of a sliding block sees; 0: no block slides
+  std::vector<bool> sliding;       // [blocks], or empty: all slide
+  double query_pre_attention = 0;  // scores are divided by its root; 0: by that of head_dim
+  double attention_soft_cap = 0;   // c of c tanh(score / c); 0: none
+  double final_soft_cap = 0;       // the same of the logits
+  double embedding_scale = 1;      // what embedded tokens are multiplied with
   bool tied_embeddings = false;
   NormStyle norm_style = NormStyle::rms;
   bool norm_before = true;  // of a sublayer; else behind its residual sum

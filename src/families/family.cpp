@@ -10,7 +10,7 @@
 namespace constrictor::families {
 
 const std::vector<Family>& all() {
-  static const std::vector<Family> list = {llama(), opt(), mistral(), qwen2(),
+  static const std::vector<Family> list = {llama(), opt(),    mistral(), qwen2(),
                                            qwen3(), gemma2(), gemma3()};
   return list;
 }

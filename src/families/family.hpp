@@ -36,7 +36,7 @@ struct FixedFlag {
 enum class WindowRule {
   none,
   all,
-  from_block,      // blocks 0 .. count - 1 see everything
+  from_block,       // blocks 0 .. count - 1 see everything
   all_but_each_nth  // block number b does when count divides b + 1
 };
 struct Window {
@@ -78,8 +78,8 @@ struct Family {
   FlagKey norm_before{"", true};         // false: norms stand behind the residual sums
   FlagKey remove_final_norm{"", false};  // with norms before only: those behind need no final one
 
-  bool rotary = true;       // keys rope_theta and rope_scaling
-  double rope_theta = 1e4;  // without the key
+  bool rotary = true;            // keys rope_theta and rope_scaling
+  double rope_theta = 1e4;       // without the key
   NumberKey local_rope_theta{};  // of blocks with a window; without a key the same as the others
   Window window{};
   NumberKey query_pre_attention{};  // 0: head_dim

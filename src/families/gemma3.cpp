@@ -3,8 +3,9 @@
 
 namespace constrictor::families {
 
-/// Gemma-3, the text model (Gemma Team, 2025): Gemma-2 with a norm of queries and keys inside the head
-/// instead of the soft caps; five blocks with a window and their own rope_theta for one without.
+/// Gemma-3, the text model (Gemma Team, 2025): Gemma-2 with a norm of queries and keys inside the
+/// head instead of the soft caps; five blocks with a window and their own rope_theta for one
+/// without.
 Family gemma3() {
   Names names = gemma2().names;
   names.query_norm = "self_attn.q_norm";

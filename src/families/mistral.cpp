@@ -3,7 +3,8 @@
 
 namespace constrictor::families {
 
-/// Mistral (Jiang et al., 2023): Llama with a window in every block; from v0.2 on the window is null.
+/// Mistral (Jiang et al., 2023): Llama with a window in every block; from v0.2 on the window is
+/// null.
 Family mistral() {
   return {.model_type = "mistral",
           .architecture = "MistralForCausalLM",

@@ -3,7 +3,8 @@
 
 namespace constrictor::families {
 
-/// Qwen2 and Qwen2.5 (Yang et al., 2024): biases of query, key and value; late blocks may see a window.
+/// Qwen2 and Qwen2.5 (Yang et al., 2024): biases of query, key and value; late blocks may see a
+/// window.
 Family qwen2() {
   return {.model_type = "qwen2",
           .architecture = "Qwen2ForCausalLM",

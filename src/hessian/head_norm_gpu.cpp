@@ -41,7 +41,9 @@ class Side {
   Side(const device::Context& gpu, const Rotations& rotations, const DeviceMatrix<float>& U,
        const DeviceNorm& norm, double eps, Index length)
       : gpu_(gpu), rotations_(rotations), U_(U), norm_(norm), eps_(eps), length_(length) {
-    const auto matrix = [&](Index rows) { return DeviceMatrix<float>(gpu, rows, d(), "head norms"); };
+    const auto matrix = [&](Index rows) {
+      return DeviceMatrix<float>(gpu, rows, d(), "head norms");
+    };
     V_ = matrix(tokens()), Y_ = matrix(tokens()), W_ = matrix(tokens()), F_ = matrix(tokens());
     M_ = matrix(pages() * d()), G_ = matrix(pages() * d()), N_ = matrix(pages() * d());
     const float root = 1.f / std::sqrt(static_cast<float>(d()));
@@ -111,10 +113,12 @@ void add_head_norm_metrics(const device::Context& gpu, const SumShape& shape,
   const Index group = shape.heads / shape.kv_heads;
   const float beta = sums.beta();
   const Rotations rotations(gpu, norm.frequencies, length);
-  Side<E> queries(gpu, rotations, norm.query, *norm.query_norm, norm.eps, length);
-  for (Index h = 0; h < shape.heads; ++h)
-    queries.add(h, quant.key, h / group, h / group + 1, beta,
-                sums.key_gram[static_cast<std::size_t>(h)].view());
+  {
+    Side<E> queries(gpu, rotations, norm.query, *norm.query_norm, norm.eps, length);
+    for (Index h = 0; h < shape.heads; ++h)
+      queries.add(h, quant.key, h / group, h / group + 1, beta,
+                  sums.key_gram[static_cast<std::size_t>(h)].view());
+  }
   Side<E> keys(gpu, rotations, norm.key, *norm.key_norm, norm.eps, length);
   for (Index k = 0; k < shape.kv_heads; ++k)
     keys.add(k, quant.query, k * group, (k + 1) * group, beta,

@@ -83,8 +83,7 @@ struct Checkpoint::Contents {
     spec.dtype = common_dtype();
     // The models were trained with the factor rounded to the type of their weights.
     if (spec.dtype == DType::bfloat16)
-      spec.embedding_scale =
-          static_cast<float>(bfloat16(static_cast<float>(spec.embedding_scale)));
+      spec.embedding_scale = static_cast<float>(bfloat16(static_cast<float>(spec.embedding_scale)));
   }
 
   /// Of the layers' weights; float32, which holds all of them, when they differ.

@@ -24,7 +24,7 @@ class JsonSection {
   /// `where` is put in front of keys in messages: "rope_scaling.".
   JsonSection(std::filesystem::path path, nlohmann::json object, std::string where = "");
 
-  bool has(std::string_view key) const;  // present and not null
+  bool has(std::string_view key) const;      // present and not null
   bool is_null(std::string_view key) const;  // present, and null
   /// Positive whole number up to 2^31 - 1.
   Index size(std::string_view key) const;

@@ -77,11 +77,11 @@ void read_ropes(const JsonSection& config, const families::Family& family, Model
   if (!config.has(name)) return;
   const JsonSection scaling = config.section(name);
   if (local && scaling.has("sliding_attention"))
-    spec.local_rope = read_rope(scaling.section("sliding_attention"), *spec.local_rope,
-                                spec.max_positions);
+    spec.local_rope =
+        read_rope(scaling.section("sliding_attention"), *spec.local_rope, spec.max_positions);
   const bool apart = local && scaling.has("full_attention");
-  spec.rope = read_rope(apart ? scaling.section("full_attention") : scaling, spec.rope,
-                        spec.max_positions);
+  spec.rope =
+      read_rope(apart ? scaling.section("full_attention") : scaling, spec.rope, spec.max_positions);
 }
 
 /// Which blocks see a window: listed in newer files, else by the family's rule.
@@ -106,8 +106,8 @@ void read_window(const JsonSection& config, const families::Family& family, Mode
     }
     return;
   }
-  const Index count = window.count_key.empty() ? window.count
-                                               : config.size_or(window.count_key, window.count);
+  const Index count =
+      window.count_key.empty() ? window.count : config.size_or(window.count_key, window.count);
   for (Index b = 0; b < spec.blocks; ++b)
     spec.sliding.push_back(window.rule == WindowRule::from_block ? b >= count
                                                                  : (b + 1) % count != 0);
@@ -194,8 +194,7 @@ ModelSpec read_model_config(const std::filesystem::path& path) {
   spec.query_pre_attention = read_or_none(config, family.query_pre_attention);
   spec.attention_soft_cap = read_or_none(config, family.attention_soft_cap);
   spec.final_soft_cap = read_or_none(config, family.final_soft_cap);
-  if (family.scaled_embeddings)
-    spec.embedding_scale = std::sqrt(static_cast<double>(spec.hidden));
+  if (family.scaled_embeddings) spec.embedding_scale = std::sqrt(static_cast<double>(spec.hidden));
 
   spec.norm_style = family.norm_style;
   spec.norm_eps = read(config, family.norm_eps);

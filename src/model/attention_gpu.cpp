@@ -74,11 +74,10 @@ device::DeviceMatrix<E> attention(const device::Context& gpu, const ModelSpec& s
 }
 
 template device::DeviceMatrix<float> attention(const device::Context&, const ModelSpec&,
-                                               const AttentionForm&, Index,
-                                               DeviceView<const float>, DeviceView<const float>,
-                                               DeviceView<const float>);
+                                               const AttentionForm&, Index, DeviceView<const float>,
+                                               DeviceView<const float>, DeviceView<const float>);
 template device::DeviceMatrix<bfloat16> attention(const device::Context&, const ModelSpec&,
-                                               const AttentionForm&, Index,
+                                                  const AttentionForm&, Index,
                                                   DeviceView<const bfloat16>,
                                                   DeviceView<const bfloat16>,
                                                   DeviceView<const bfloat16>);

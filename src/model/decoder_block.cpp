@@ -118,7 +118,8 @@ BlockTrace decoder_block(const Step& step, View<const float> hidden) {
 
   place_heads(step, t);
   t.attention = attention_form(spec, block.index);
-  t.output_input = attention(spec, t.attention, length, t.query.view(), t.key.view(), t.value.view());
+  t.output_input =
+      attention(spec, t.attention, length, t.query.view(), t.key.view(), t.value.view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);

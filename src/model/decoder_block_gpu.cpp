@@ -50,8 +50,8 @@ class Rotation {
       : gpu_(step.gpu),
         cos_(gpu_, step.length, step.spec.head_dim / 2, "rotations"),
         sin_(gpu_, step.length, step.spec.head_dim / 2, "rotations") {
-    const auto frequencies = device::uploaded(
-        gpu_, rope_frequencies(step.spec, step.block.index), "frequencies of rotations");
+    const auto frequencies = device::uploaded(gpu_, rope_frequencies(step.spec, step.block.index),
+                                              "frequencies of rotations");
     kernels::rope_table(gpu_.main(), frequencies.view(), cos_.view(), sin_.view());
   }
 
@@ -73,8 +73,8 @@ template <class E>
 void normalize_heads(const DeviceStep<E>& step, const DeviceNorm& norm, DeviceMatrix<float>& x) {
   const Index d = step.spec.head_dim;
   const DeviceView<float> rows(x.data(), x.size() / d, d, d);
-  kernels::rms_norm<float>(step.gpu.main(), read_only(rows), norm.weight.view(),
-                           step.spec.norm_eps, rows);
+  kernels::rms_norm<float>(step.gpu.main(), read_only(rows), norm.weight.view(), step.spec.norm_eps,
+                           rows);
 }
 
 /// h <- h + W x, or h + norm(W x) where the sublayer has a norm of its own behind it.

@@ -56,8 +56,7 @@ DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block) {
   const auto norm_for = [&](const Norm& norm) {
     return DeviceNorm{row_for(gpu, norm.weight), row_for(gpu, norm.bias)};
   };
-  for (const auto& [host, on_device] : norms)
-    result.*on_device = norm_for(block.*host);
+  for (const auto& [host, on_device] : norms) result.*on_device = norm_for(block.*host);
 
   // The memory is this block's once main() has come to here.
   const device::Stream& stream = gpu.copies();
@@ -67,8 +66,7 @@ DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block) {
                    stream);
     upload_row(block.layers[i].bias, result.layers[i].bias, stream);
   }
-  for (const auto& [host, on_device] : norms)
-    upload_norm(block.*host, result.*on_device, stream);
+  for (const auto& [host, on_device] : norms) upload_norm(block.*host, result.*on_device, stream);
   return result;
 }
 

@@ -13,8 +13,8 @@ inline bool slides(const ModelSpec& spec, Index block) {
          (spec.sliding.empty() || spec.sliding.at(static_cast<std::size_t>(block)));
 }
 
-/// Radians per position of each pair of a head's elements in a block, `rope_scaling` applied; [head_dim / 2].
-/// Empty for models without RoPE.
+/// Radians per position of each pair of a head's elements in a block, `rope_scaling` applied;
+/// [head_dim / 2]. Empty for models without RoPE.
 std::vector<float> rope_frequencies(const ModelSpec& spec, Index block);
 
 /// Rotations of the first `length` positions.

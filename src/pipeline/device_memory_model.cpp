@@ -58,6 +58,10 @@ class Model {
     sums(m, sets_alive());
     add(m, chunk_of, paths_ * trace(tokens_));
     if (shape_.value_attention) value_sums(m);
+    if (shape_.row_metric && shape_.qk_norm) {  // one head at a time, hessian/head_norm_gpu.cpp
+      const double d = real(shape_.head_dim);
+      add(m, chunk_of, 4 * d * tokens_ * (4 + 3 * d / real(shard_.length)));
+    }
     return with_libraries(m);
   }
 

@@ -138,10 +138,11 @@ class DeviceAttention : public test::OnDevice, public testing::WithParamInterfac
     const auto query = random(heads * d, 1, 2), key = random(kv_heads * d, 2, 2),
                value = random(kv_heads * d, 3, 1);
     const auto wide = [](const Matrix<E>& m) { return converted<float>(m.view()); };
-    const auto expected =
-        attention(spec, attention_form(spec, 0), length, wide(query).view(), wide(key).view(), wide(value).view());
+    const auto expected = attention(spec, attention_form(spec, 0), length, wide(query).view(),
+                                    wide(key).view(), wide(value).view());
     const auto q = to_device(query), k = to_device(key), v = to_device(value);
-    const auto found = to_host(attention<E>(gpu, spec, attention_form(spec, 0), length, q.view(), k.view(), v.view()));
+    const auto found = to_host(
+        attention<E>(gpu, spec, attention_form(spec, 0), length, q.view(), k.view(), v.view()));
     // scores reach 4 sqrt(d), their rounding enters the exponential; values are at most 1, and the
     // weights of a row, rounded each, add up to 1
     const double tolerance = test::float_epsilon * (4 * static_cast<double>(d) + 8);

@@ -38,8 +38,8 @@ class HeadNorm : public testing::TestWithParam<const char*> {
   }
   /// Mean over positions of 2/L Σ over the other side's positions of the same sequence and over
   /// heads [first, last) of it of (other' change)²; change: of head `head` of one side.
-  double score_error(const Matrix<float>& plus, const Matrix<float>& minus, Index head,
-                     double step, const Matrix<float>& other, Index first, Index last) const {
+  double score_error(const Matrix<float>& plus, const Matrix<float>& minus, Index head, double step,
+                     const Matrix<float>& other, Index first, Index last) const {
     double sum = 0;
     for (Index t = 0; t < plus.rows(); ++t)
       for (Index m = t / length * length; m < (t / length + 1) * length; ++m)
@@ -54,7 +54,8 @@ class HeadNorm : public testing::TestWithParam<const char*> {
   }
   std::vector<double> random_error(unsigned seed) const {
     std::vector<double> error;
-    for (Index c = 0; c < d; ++c) error.push_back(std::sin(1.7 * c + seed) + 0.3 * std::cos(3.1 * c));
+    for (Index c = 0; c < d; ++c)
+      error.push_back(std::sin(1.7 * c + seed) + 0.3 * std::cos(3.1 * c));
     return error;
   }
   static double quadratic(const Matrix<float>& H, const std::vector<double>& e) {
@@ -134,10 +135,10 @@ TEST_P(HeadNorm, ChunksAddUp) {
   accumulate(shape, whole, nullptr, length, Products::float32, once);
   for (const auto rows : {hidden.view().rows_from(0, length),
                           hidden.view().rows_from(length, hidden.rows() - length)})
-    accumulate(shape,
-               model::forward(spec, block, rows, length, Products::float32,
-                              model::Keep::layer_inputs),
-               nullptr, length, Products::float32, twice);
+    accumulate(
+        shape,
+        model::forward(spec, block, rows, length, Products::float32, model::Keep::layer_inputs),
+        nullptr, length, Products::float32, twice);
   for (std::size_t h = 0; h < once.key_gram.size(); ++h)
     for (Index i = 0; i < once.key_gram[h].size(); ++i)
       EXPECT_NEAR(twice.key_gram[h].data()[i], once.key_gram[h].data()[i],

@@ -102,15 +102,15 @@ TEST(ModelConfig, WindowsFollowTheFamilysRule) {
   EXPECT_EQ(sliding(read_model_config(oracle("gemma3") / "config.json")), "ssfssf");
   const std::string pattern = "\"sliding_window_pattern\": 3";
   EXPECT_EQ(sliding(config_with(pattern, "\"no\": 3", "gemma3")), "sssssf");
-  const auto listed = [&](const std::string& types) {
-    return "\"layer_types\": [" + types + "]";
-  };
+  const auto listed = [&](const std::string& types) { return "\"layer_types\": [" + types + "]"; };
   const std::string s = "\"sliding_attention\"", f = "\"full_attention\"", c = ", ";
-  EXPECT_EQ(sliding(config_with(pattern, listed(s + c + f + c + f + c + f + c + f + c + s), "gemma3")),
-            "sffffs");
+  EXPECT_EQ(
+      sliding(config_with(pattern, listed(s + c + f + c + f + c + f + c + f + c + s), "gemma3")),
+      "sffffs");
   EXPECT_CONTAINS(complaint(pattern, listed(s), "gemma3"), "lists 1 layers");
-  EXPECT_CONTAINS(complaint(pattern, listed(s + c + f + c + f + c + f + c + f + c + "\"x\""), "gemma3"),
-                  "holds x; supported are");
+  EXPECT_CONTAINS(
+      complaint(pattern, listed(s + c + f + c + f + c + f + c + f + c + "\"x\""), "gemma3"),
+      "holds x; supported are");
   EXPECT_CONTAINS(complaint(pattern, "\"layer_types\": 3", "gemma3"), "must be a list of words");
 }
 
@@ -122,13 +122,13 @@ TEST(ModelConfig, GemmasOwnFeatures) {
   EXPECT_EQ(two.query_pre_attention, 24);
   EXPECT_EQ(two.activation, Activation::gelu_tanh);
   EXPECT_EQ(two.embedding_scale, std::sqrt(32.));
-  EXPECT_EQ(config_with("\"final_logit_softcapping\": 3.0", "\"final_logit_softcapping\": null",
-                        "gemma2")
-                .final_soft_cap,
-            0);
-  EXPECT_CONTAINS(complaint("\"final_logit_softcapping\": 3.0",
-                            "\"final_logit_softcapping\": -1", "gemma2"),
-                  "must be above 0, or null");
+  EXPECT_EQ(
+      config_with("\"final_logit_softcapping\": 3.0", "\"final_logit_softcapping\": null", "gemma2")
+          .final_soft_cap,
+      0);
+  EXPECT_CONTAINS(
+      complaint("\"final_logit_softcapping\": 3.0", "\"final_logit_softcapping\": -1", "gemma2"),
+      "must be above 0, or null");
   const ModelSpec three = read_model_config(oracle("gemma3") / "config.json");
   EXPECT_TRUE(three.qk_norm && three.norm_after);
   EXPECT_EQ(three.rope.theta, 1e6);
@@ -137,14 +137,18 @@ TEST(ModelConfig, GemmasOwnFeatures) {
   EXPECT_EQ(three.local_rope->theta, 100);
   EXPECT_EQ(three.local_rope->scaling, RopeScaling::none);
   const ModelSpec newer = config_with(  // Transformers 5: one dictionary a kind of block
-      "\"rope_scaling\": {", "\"rope_parameters\": {\"sliding_attention\": {\"rope_theta\": 5.0}, "
-      "\"full_attention\": {\"rope_theta\": 7.0}}, \"rope_scaling\": {", "gemma3");
+      "\"rope_scaling\": {",
+      "\"rope_parameters\": {\"sliding_attention\": {\"rope_theta\": 5.0}, "
+      "\"full_attention\": {\"rope_theta\": 7.0}}, \"rope_scaling\": {",
+      "gemma3");
   EXPECT_EQ(newer.rope.theta, 7);
   EXPECT_EQ(newer.local_rope->theta, 5);
-  EXPECT_CONTAINS(complaint("\"bos_token_id\": 2", "\"use_bidirectional_attention\": true", "gemma3"),
-                  "use_bidirectional_attention");
-  EXPECT_CONTAINS(complaint("\"attn_logit_softcapping\": null", "\"attn_logit_softcapping\": 50.0", "gemma3"),
-                  "\"attn_logit_softcapping\" other than null is not supported");
+  EXPECT_CONTAINS(
+      complaint("\"bos_token_id\": 2", "\"use_bidirectional_attention\": true", "gemma3"),
+      "use_bidirectional_attention");
+  EXPECT_CONTAINS(
+      complaint("\"attn_logit_softcapping\": null", "\"attn_logit_softcapping\": 50.0", "gemma3"),
+      "\"attn_logit_softcapping\" other than null is not supported");
 }
 
 TEST(ModelConfig, NullMeansAbsent) {
