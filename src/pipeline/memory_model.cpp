@@ -157,7 +157,7 @@ class Model {
     place(1, shape_.attention_width);
     place(1, shape_.feed_forward);
     if (shape_.row_metric)
-      m.add("sums of statistics", Heap::main, 2 * sets * real(shape_.kv_heads),
+      m.add("sums of statistics", Heap::main, sets * real(shape_.kv_heads + shape_.key_grams()),
             square(shape_.head_dim));
   }
 
@@ -168,6 +168,7 @@ class Model {
     };
     matrix(3 * passes, real(model_.hidden));
     matrix(passes, attention_widths() + real(model_.heads * model_.head_dim));
+    if (model_.qk_norm) matrix(passes, attention_widths());
     matrix(passes + (model_.gated ? 1 : 0), real(model_.feed_forward));
     if (bf16()) matrix(0.5 * passes, real(model_.feed_forward));
     attention(m);

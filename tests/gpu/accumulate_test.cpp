@@ -140,6 +140,36 @@ TEST_F(StatisticsOnDevice, RowMetricsAreThoseOfTheOracle) {
 
 /// Block 0 of the demo model on 16 sequences, traces of the oracle's forward, against the golden
 /// statistics (float64).
+TEST_F(StatisticsOnDevice, MetricsInFrontOfANormInsideTheHead) {
+  SumShape shape = small;
+  shape.drift = shape.value_attention = false;
+  shape.row_metric = shape.qk_norm = true;
+  shape.head_dim = 6, shape.attention_width = shape.heads * 6;
+  BlockTrace t = test::random_trace(shape, 35, 1);
+  t.head_norm = {test::random_matrix(35, shape.heads * 6, 7, 2.0),
+                 test::random_matrix(35, shape.kv_heads * 6, 8, 2.0),
+                 test::random_vector(6, 9, 2.0),
+                 test::random_vector(6, 10, 2.0),
+                 {1.f, 0.3f, 0.01f},
+                 1e-3};
+  const DeviceNorm query_norm{device::uploaded(gpu, t.head_norm.query_weight, "weight"), {}};
+  const DeviceNorm key_norm{device::uploaded(gpu, t.head_norm.key_weight, "weight"), {}};
+  auto on_device = test::on_device<float>(gpu, t);
+  on_device.head_norm.query = to_device(t.head_norm.query);
+  on_device.head_norm.key = to_device(t.head_norm.key);
+  on_device.head_norm.query_norm = &query_norm;
+  on_device.head_norm.key_norm = &key_norm;
+  on_device.head_norm.frequencies = t.head_norm.frequencies;
+  on_device.head_norm.eps = t.head_norm.eps;
+  BlockSums wanted(shape);
+  DeviceSums found(gpu, shape);
+  for (int chunk = 0; chunk < 2; ++chunk) {
+    accumulate(shape, t, nullptr, 7, Products::float32, wanted);
+    accumulate<float>(gpu, shape, on_device, nullptr, 7, found);
+  }
+  EXPECT_LE(test::error_of(test::host_sums(gpu, found), wanted), 3e-6);
+}
+
 TEST_F(StatisticsOnDevice, OfBlock0AreTheGoldenOnes) {
   const io::Checkpoint checkpoint(CONSTRICTOR_SOURCE_DIR "/experiments/demo/model");
   const auto file = io::H5File::open(CONSTRICTOR_SOURCE_DIR "/tests/oracle/solvers.h5");
@@ -178,7 +208,7 @@ TEST_F(StatisticsOnDevice, OfBlock0AreTheGoldenOnes) {
   input("mlp.down_proj", Place::down_input, 0);
   input("self_attn.v_proj", Place::value_head, 0);
   input("self_attn.v_proj", Place::value_head, 1);
-  const auto frequencies = model::rope_frequencies(spec);
+  const auto frequencies = model::rope_frequencies(spec, 0);
   const auto query = query_output_hessians(gpu, shape, sums, frequencies, 256);
   const auto key = key_output_hessians(gpu, shape, sums, frequencies, 256);
   for (std::size_t k = 0; k < 2; ++k) {
