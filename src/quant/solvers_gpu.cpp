@@ -6,6 +6,7 @@
 
 #include "kernels/loss_sums.hpp"
 #include "linalg/gemm_gpu.hpp"
+#include "quant/fit.hpp"
 #include "quant/refine_gpu.hpp"
 #include "quant/row_blocks_gpu.hpp"
 #include "quant/sweep_gpu.hpp"
@@ -59,6 +60,8 @@ Solution<float> finished(const device::Context& gpu, DeviceView<const float> W,
   auto refinement = refine_scales(gpu, objective, codes.view(), problem.spec->refine_passes, grid);
   solution.loss_before = refinement.loss_before;
   solution.loss_after = refinement.loss_after;
+  solution.loss_by_stage = {refinement.loss_before};
+  if (problem.spec->refine_passes > 0) solution.loss_by_stage.push_back(refinement.loss_after);
   solution.row_loss = std::move(refinement.row_loss);
 
   kernels::dequantize(gpu.main(), codes.view(), grid.rows(), Q.view());
@@ -68,6 +71,7 @@ Solution<float> finished(const device::Context& gpu, DeviceView<const float> W,
   solution.column_energy.assign(columns.values().begin(), columns.values().end());
   solution.codes = device::downloaded<std::uint8_t>(gpu, codes.view());
   solution.grid = downloaded(gpu, grid, problem.spec->bits);
+  solution.frozen_scales = frozen_scales<float>(solution.codes.view(), solution.grid);
   return solution;
 }
 

@@ -10,7 +10,8 @@ namespace constrictor::schedule {
 double factor_cost(Index inputs);
 
 /// Quantizing `rows` rows of `inputs` columns: grid search, column sweeps with their trailing
-/// products (once more with drift), and scale refinement.
+/// products (once more with drift), scale refinement, and a product with H for each round of
+/// polish.
 double rows_cost(const QuantSpec& spec, Index rows, Index inputs);
 
 }  // namespace constrictor::schedule

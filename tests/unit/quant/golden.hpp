@@ -37,6 +37,7 @@ inline QuantSpec spec_of(const std::string& options) {
   spec.alpha = std::stod(option(options, "alpha", "?"));
   spec.refine_passes =
       option(options, "refine", "?") == "True" ? std::stoi(option(options, "iters", "1")) : 0;
+  spec.polish = std::stoi(option(options, "cd", "0"));
   spec.column_order =
       option(options, "col", "False") == "True" ? Order::descending : Order::original;
   spec.row_order = option(options, "row", "False") == "True" ? Order::descending : Order::original;

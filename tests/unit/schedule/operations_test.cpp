@@ -85,6 +85,9 @@ TEST(Operations, SolvingRows) {
   EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10}), 1000);
   EXPECT_EQ(solve_operations(full, {.rows = 7, .inputs = 10}), 7000);
   EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10, .drift = true}), 1300);
+  QuantSpec polished = full;
+  polished.polish = 2;
+  EXPECT_EQ(solve_operations(polished, {.rows = 1, .inputs = 10}), 1000 + 2 * 200);
   // d n = 40: once for the update, 8 for products with H_out, 2 for a pass; the shift 200.
   EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10, .head_rows = 4, .drift = true}),
             1300 + 11 * 40 + 200);
