@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "kernels/column_sweep.hpp"
+#include "kernels/quantized_rows.hpp"
 
 namespace constrictor::kernels {
 
@@ -16,5 +17,11 @@ namespace constrictor::kernels {
 template <class T>
 void polish_panel(View<T> R, View<const T> H, const T* weight, const PanelGrid<T>& grid,
                   View<std::uint8_t> codes, View<T> change);
+
+/// The same on the device, a warp a row; the panel begins at column `first` of the grids. Writes
+/// what R moves by, weight_i dQ, to `push` [rows x n].
+void polish_panel(const device::Stream& stream, DeviceView<float> R, DeviceView<const float> H,
+                  const float* weight, const RowGrids& grids, Index first,
+                  DeviceView<std::uint8_t> codes, DeviceView<float> push);
 
 }  // namespace constrictor::kernels

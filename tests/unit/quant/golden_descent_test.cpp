@@ -60,7 +60,7 @@ TEST(GoldenDescent, EveryOptionLowersTheLossOfEveryLayer) {
   const auto file = io::H5File::open(CONSTRICTOR_SOURCE_DIR "/tests/oracle/solvers.h5");
   std::printf("%-44s %8s %8s %8s %8s %8s\n", "relative loss", "before", "refine", "polish", "both",
               "zeros");
-  for (const char* set : {"boa_int2", "turboboa_f1f2_int2", "gptq_int3_minmax",
+  for (const char* set : {"turboboa_f1f2_int2", "gptq_int3_minmax",
                           "gptq_int4_g32_sym_mse"})  // whose scales have not been refined
     for (const char* block : {"block_0", "block_2"})
       for (const auto& name : file.group(block).names()) {
