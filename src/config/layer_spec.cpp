@@ -26,6 +26,13 @@ void require_zeros_free(const QuantSpec& spec, const std::string& layer_name) {
                     layer_name);
 }
 
+/// Sequential drift corrects later columns with the weights that one path of codes has left.
+void require_beam_fits_drift(const QuantSpec& spec, const std::string& layer_name) {
+  if (spec.beam == 1 || spec.drift != Drift::sequential) return;
+  throw UserError("quant.beam: " + std::to_string(spec.beam) +
+                  " needs quant.drift: none or exact, but it is sequential for " + layer_name);
+}
+
 }  // namespace
 
 QuantSpec layer_spec(const QuantSpec& quant, Index block, const std::string& layer_name) {
@@ -52,6 +59,7 @@ QuantSpec layer_spec(const QuantSpec& quant, Index block, const std::string& lay
     reader.finish();
   }
   require_zeros_free(spec, layer_name);
+  require_beam_fits_drift(spec, layer_name);
   return spec;
 }
 
@@ -82,10 +90,12 @@ void require_groups_fit(const QuantSpec& spec, const std::string& layer_name, In
 void require_device_can(const std::string& device, const QuantSpec& spec,
                         const std::string& layer_name) {
   if (device != "cuda") return;
-  const char* missing = spec.polish > 0        ? "quant.polish"
-                        : spec.refine_zeros    ? "quant.refine_zeros"
-                        : spec.refine_gain > 0 ? "quant.refine_gain"
-                                               : nullptr;
+  const char* missing = spec.beam > 1                         ? "quant.beam"
+                        : spec.column_order == Order::pivoted ? "quant.column_order: pivoted"
+                        : spec.polish > 0                     ? "quant.polish"
+                        : spec.refine_zeros                   ? "quant.refine_zeros"
+                        : spec.refine_gain > 0                ? "quant.refine_gain"
+                                                              : nullptr;
   if (missing != nullptr)
     throw UserError(std::string("run.device: cuda has no ") + missing + " yet, which " +
                     layer_name + " asks for; use run.device=cpu");

@@ -99,7 +99,8 @@ TEST_F(RefineOnDevice, ScalesAndLossesAreTheHosts) {
       DeviceGrid device_grid(gpu, p.W.rows(), c.in, bits, c.group);
       device::upload<float>(p.grid.scale.view(), device_grid.scale.view(), gpu.main());
       device::upload<float>(p.grid.zero.view(), device_grid.zero.view(), gpu.main());
-      const auto found = refine_scales(gpu, device_objective, codes.view(), {.passes = passes}, device_grid);
+      const auto found =
+          refine_scales(gpu, device_objective, codes.view(), {.passes = passes}, device_grid);
       const auto scale = to_host(device_grid.scale);
       EXPECT_NEAR(std::accumulate(found.row_loss.begin(), found.row_loss.end(), 0.),
                   found.loss_after, 1e-9 * std::abs(found.loss_before));

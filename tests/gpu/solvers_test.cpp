@@ -239,7 +239,7 @@ TEST_F(SolversOnDevice, GoldenLayersAgreeWithTheHost) {
   const auto block = file.group("block_0");
   std::size_t number = 0;
   for (const auto& set : block.group("self_attn.q_proj").group("result").names()) {
-    if (set.ends_with("pivoted") || set.ends_with("best")) continue;  // methods of a later version
+    if (set.ends_with("pivoted") || set.ends_with("best")) continue;  // the device has no beam
     test::Agreement of_set;
     // Heads with every set, the other kinds of layer in turn: emulated threads are slow.
     const char* others[] = {"self_attn.v_proj", "self_attn.o_proj", "mlp.down_proj"};
