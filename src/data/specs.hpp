@@ -14,7 +14,7 @@
 
 namespace constrictor {
 
-enum class Method { rtn, gptq, boa, turboboa };
+enum class Method { rtn, gptq, boa, turboboa, two_stage };
 enum class GridSearch { minmax, mse, hessian };
 enum class Drift { none, sequential, exact };
 enum class Order { original, descending, pivoted };
@@ -44,7 +44,10 @@ struct QuantSpec {
   Drift drift = Drift::sequential;
   double alpha = 0.25;        // share of the drift D that is corrected, 0..1
   bool adaptive_grid = true;  // false: all grids are fitted before the first row
-  Index refine_passes = 1;    // coordinate descent over scales; 0 = off
+  Index refine_passes = 1;    // coordinate descent over scales, at most; 0 = off
+  double refine_gain = 0;     // ends it after a pass that gained less than this share of the total
+  bool refine_zeros = false;  // tries zero points one step away
+  Index polish = 0;           // rounds of integer descent over codes, each followed by refinement
   Order column_order = Order::original;
   Order row_order = Order::original;
   Index beam = 1;  // prefixes of a row that the sweep keeps; 1 = one code after the other

@@ -30,9 +30,10 @@ TEST(DeckErrors, UnknownKeys) {
       quant_complaint("groupsize: 4"),
       "deck.yaml:4: quant.groupsize: unknown key; known keys are method, bits, group_size, "
       "symmetric, "
-      "grid, rows_at_once, drift, alpha, adaptive_grid, refine_passes, column_order, row_order, "
-      "beam, value_hessian, row_metric, value_row_metric, damping, fallback, polish, gather, "
-      "layers");
+      "grid, rows_at_once, drift, alpha, adaptive_grid, refine_passes, refine_gain, refine_zeros, "
+      "polish, column_order, row_order, beam, value_hessian, row_metric, value_row_metric, "
+      "damping, "
+      "fallback, gather, layers");
   EXPECT_EQ(complaint(smallest + "quantization: {bits: 2}\n"),
             "deck.yaml:3: quantization: unknown key; known keys are model, calibration, quant, "
             "evaluation, run");
@@ -112,8 +113,10 @@ TEST(DeckErrors, FeaturesOfLaterVersions) {
   EXPECT_EQ(
       quant_complaint("row_metric: softmax"),
       "deck.yaml:4: quant.row_metric: 'softmax' is not in this version; allowed: none, attention");
-  EXPECT_EQ(quant_complaint("polish: 2"),
-            "deck.yaml:4: quant.polish: '2' is not in this version; allowed: 0");
+  EXPECT_EQ(quant_complaint("polish: 101"),
+            "deck.yaml:4: quant.polish: 101 is out of range, allowed 0..100");
+  EXPECT_EQ(quant_complaint("refine_gain: 2"),
+            "deck.yaml:4: quant.refine_gain: 2 is out of range, allowed 0..1");
   EXPECT_EQ(quant_complaint("gather: sublayer"),
             "deck.yaml:4: quant.gather: 'sublayer' is not in this version; allowed: block");
 }

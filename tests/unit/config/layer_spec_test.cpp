@@ -58,6 +58,32 @@ TEST(LayerSpec, TheSameMethodKeepsWhatTheDeckSays) {
   EXPECT_EQ(layer_spec(quant, 0, "mlp.up_proj").drift, Drift::none);
 }
 
+TEST(LayerSpec, TwoStageBringsAGroupSizeWhereTheDeckHasNone) {
+  EXPECT_EQ(quant_with({"quant.method=two_stage"}).group_size, 128);
+  EXPECT_EQ(quant_with({"quant.method=two_stage", "quant.group_size=32"}).group_size, 32);
+  EXPECT_EQ(quant_with({"quant.method=two_stage", "quant.group_size=0"}).group_size, 0);
+  const QuantSpec quant =
+      quant_with({"quant.group_size=64", "quant.layers={mlp.*: {method: two_stage}}"});
+  EXPECT_EQ(layer_spec(quant, 0, "mlp.up_proj").group_size, 64);
+  const QuantSpec rows = quant_with({"quant.layers={mlp.*: {method: two_stage}}"});
+  EXPECT_EQ(layer_spec(rows, 0, "mlp.up_proj").group_size, 128);
+  EXPECT_EQ(layer_spec(rows, 0, "self_attn.q_proj").group_size, 0);
+}
+
+TEST(LayerSpec, SymmetricGridsHaveNoZerosToRefine) {
+  const QuantSpec quant =
+      quant_with({"quant.refine_zeros=true", "quant.layers={mlp.*: {symmetric: true}}"});
+  EXPECT_TRUE(layer_spec(quant, 0, "self_attn.q_proj").refine_zeros);
+  try {
+    (void)layer_spec(quant, 0, "mlp.up_proj");
+    ADD_FAILURE() << "accepted";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(),
+                 "quant.refine_zeros: true needs quant.symmetric: false, but it is true for "
+                 "mlp.up_proj");
+  }
+}
+
 TEST(LayerSpec, BeamAndSequentialDriftDoNotGoTogether) {
   const QuantSpec quant =
       quant_with({"quant.beam=4", "quant.drift=exact", "quant.layers.*.k_proj.drift=sequential"});
