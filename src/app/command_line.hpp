@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bench/bench.hpp"
+#include "export/export_run.hpp"
 
 namespace constrictor::app {
 
@@ -18,7 +19,8 @@ enum class Command {
   sweep,
   status,
   retry,
-  bench
+  bench,
+  export_
 };
 
 /// What the user asked for. UserError when it makes no sense: one sentence, and where help is.
@@ -30,10 +32,11 @@ struct CommandLine {
   std::string from_statistics;         // quantize
   bool dry_run = false;                // quantize
   bool force = false;                  // quantize
-  std::string model;                   // evaluate: --model instead of a run
+  std::string model;                   // evaluate: --model instead of a run; export: in place of the deck's
   std::vector<std::string> tokens;     // evaluate: --tokens
   std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
   bench::BenchOptions bench;           // bench: device and threads are filled in later
+  exports::ExportOptions exported;     // export
   std::vector<std::string> arguments;  // tokens: handed on as they are
   int ranks = 1;                       // plan, sweep: of each run
   int jobs = 1;                        // sweep: runs at the same time

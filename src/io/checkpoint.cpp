@@ -143,6 +143,17 @@ std::vector<std::string> Checkpoint::layer_names() const {
   return names;
 }
 
+std::string Checkpoint::layer_tensor(Index block, const std::string& layer) const {
+  return contents_->names.in_block(block, layer);
+}
+
+std::vector<std::string> Checkpoint::embedding_tensors() const {
+  const EndNames names = contents_->names.ends();
+  return {names.token_embedding, names.position_embedding};
+}
+
+const ModelFiles& Checkpoint::files() const { return contents_->files; }
+
 Block Checkpoint::load_block(Index index, Products products) const {
   CONSTRICTOR_REQUIRE(index >= 0 && index < spec().blocks, index, spec().blocks);
   if (products == Products::automatic && spec().dtype == DType::bfloat16)

@@ -10,6 +10,7 @@
 #include "core/bfloat16.hpp"
 #include "data/block.hpp"
 #include "data/model_spec.hpp"
+#include "io/model_files.hpp"
 
 namespace constrictor::io {
 
@@ -27,6 +28,11 @@ class Checkpoint {
   const std::filesystem::path& folder() const;
   /// Layers of one block, in the order of `Block::layers`: "self_attn.q_proj", ...
   std::vector<std::string> layer_names() const;
+  /// Full name of a layer, without ".weight": "model.layers.3.mlp.up_proj".
+  std::string layer_tensor(Index block, const std::string& layer) const;
+  /// Tensors that are looked up by position, not multiplied: token and position embeddings.
+  std::vector<std::string> embedding_tensors() const;
+  const ModelFiles& files() const;
   /// Numbers in all tensors that the model needs, embeddings included.
   Index parameter_count() const;
 
