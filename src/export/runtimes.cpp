@@ -83,11 +83,18 @@ Verdict gptqmodel_gptq(const std::vector<LayerPlan>& plans, const std::string& r
   return {runtime, true, runtime == "Transformers" ? "through GPTQModel" : ""};
 }
 
+/// Transformers 5.24 with compressed-tensors 0.20 prepares asymmetric layers for unpacked zero points,
+/// and fails to load packed ones, unless it dequantizes right away.
 Verdict transformers_compressed_tensors(const std::vector<LayerPlan>& plans) {
-  for (const LayerPlan& plan : plans)
-    if (32 % plan.scheme.bits != 0)
-      return {"Transformers", true, "through the package compressed-tensors 0.18 or later"};
-  return {"Transformers", true, "through the package compressed-tensors"};
+  std::string words = "through the package compressed-tensors";
+  bool dense = false, asymmetric = false;
+  for (const LayerPlan& plan : plans) {
+    dense |= 32 % plan.scheme.bits != 0;
+    asymmetric |= !plan.scheme.symmetric;
+  }
+  if (dense) words += " 0.18 or later";
+  if (asymmetric) words += ", asking for CompressedTensorsConfig(dequantize=True)";
+  return {"Transformers", true, words};
 }
 
 }  // namespace
