@@ -117,7 +117,7 @@ Writes a finished run as a Hugging Face folder:
 Which program opens the result, and which does not and why, is said before anything is written.
 What storing the scales in 16 bits changed is in FOLDER/constrictor.json, layer by layer. The
 folder has its name only when it is complete; an earlier export of that name is replaced, anything
-else is left alone. `constrictor evaluate --model FOLDER` reads all three.
+else is left alone.
 
 {}
 examples
