@@ -10,6 +10,7 @@
 #include "core/bfloat16.hpp"
 #include "data/block.hpp"
 #include "data/model_spec.hpp"
+#include "io/model_config.hpp"
 #include "io/model_files.hpp"
 
 namespace constrictor::io {
@@ -19,7 +20,8 @@ class Checkpoint {
   /// Reads config.json and the headers of the weights; presence, dtype and shape of every tensor
   /// that the model needs are compared with config.json here, before any work. UserError names the
   /// file, the tensor, what was found and what was expected.
-  explicit Checkpoint(std::filesystem::path folder);
+  /// A model that stores codes (compressed-tensors, GPTQ) is refused unless they are allowed.
+  explicit Checkpoint(std::filesystem::path folder, Codes codes = Codes::refused);
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;
   ~Checkpoint();
@@ -33,6 +35,8 @@ class Checkpoint {
   /// Tensors that are looked up by position, not multiplied: token and position embeddings.
   std::vector<std::string> embedding_tensors() const;
   const ModelFiles& files() const;
+  /// "gptq: 28 layers of 4 bits, ..."; "" when no weights are stored as codes.
+  std::string packing_words() const;
   /// Numbers in all tensors that the model needs, embeddings included.
   Index parameter_count() const;
 
