@@ -168,11 +168,11 @@ const families::Family& family_of(const JsonSection& config) {
 
 }  // namespace
 
-ModelSpec read_model_config(const std::filesystem::path& path) {
+ModelSpec read_model_config(const std::filesystem::path& path, Codes codes) {
   const JsonSection config(path, read_json(path));
   const families::Family& family = family_of(config);
   require_architecture(config, family.architecture);
-  if (config.has("quantization_config"))
+  if (codes == Codes::refused && config.has("quantization_config"))
     config.refuse(
         "the model is quantized already (\"quantization_config\"); give the original one");
   check_activation(config, family);
