@@ -16,7 +16,8 @@ constexpr Index no_limit = std::numeric_limits<Index>::max();
 template <class Field, class Spec>
 void visit_layer_keys(Field& field, Spec& spec) {
   field.word("method", spec.method, "", {"aespa"});
-  field.integer("bits", spec.bits, 2, 8, "width of one stored code");
+  field.width("bits", spec.bits, spec.budget, 2, 8,
+              "of a stored code; or {average: 2.5, choices: [2, 3, 4]}");
   field.integer("group_size", spec.group_size, 0, no_limit,
                 "inputs that share a scale; 0 = a whole row");
   field.flag("symmetric", spec.symmetric, "zero point in the middle of the codes");

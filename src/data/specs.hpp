@@ -33,10 +33,18 @@ struct CalibrationSpec {
   Index sequences = 128;      // the first n of the file
 };
 
+/// Widths chosen by layer: `bits: {average: 2.5, choices: [2, 3, 4]}`.
+struct WidthBudget {
+  double average = 0;        // code bits a weight, over all quantized layers at most; 0 = off
+  std::vector<int> choices;  // ascending
+  bool on() const { return average > 0; }
+};
+
 /// How one layer is quantized. Defaults are those of turboboa; config/presets turns the others.
 struct QuantSpec {
   Method method = Method::turboboa;
   int bits = 2;          // width of one stored code, 2..8
+  WidthBudget budget;    // of layers whose width is still to be chosen; `bits` is a guess then
   Index group_size = 0;  // input channels that share a scale; 0 = a whole row
   bool symmetric = false;
   GridSearch grid = GridSearch::hessian;

@@ -45,11 +45,14 @@ void inspect_run(const std::string& run_dir, Screen& screen) {
   std::vector<Screen::Row> rows{{"block", "layer", "method", "bits", "loss", "by stage", "rounding",
                                  "damping", "retries", "dead", "condition", "seconds"}};
   std::vector<std::string> warnings;
+  double weights = 0, bits = 0;
   for (const Index b : io::finished_blocks(run_dir)) {
     const auto record =
         io::read_block(std::filesystem::path(run_dir) / "blocks" / io::block_file_name(b));
     for (const auto& layer : record.layers) {
       const double scale = layer.loss_scale > 0 ? layer.loss_scale : 1;
+      weights += static_cast<double>(layer.codes.size());
+      bits += static_cast<double>(layer.codes.size()) * layer.spec.bits;
       rows.push_back({std::to_string(b), layer.name, layer.method_used,
                       std::to_string(layer.spec.bits), short_number(layer.relative_loss()),
                       by_stage(layer, scale), short_number(layer.loss_rounding / scale),
@@ -62,6 +65,9 @@ void inspect_run(const std::string& run_dir, Screen& screen) {
                     short_number(record.relative_output_error), "", "", "", "", "", "", ""});
   }
   screen.table(rows);
+  if (weights > 0)
+    screen.line("average           " + short_number(bits / weights) +
+                " bits a weight (codes, without scales and zero points)");
   std::vector<Scores> scores;
   for (const auto& [name, score] : run.scores) scores.push_back(score);
   if (!scores.empty()) screen.table(score_table(scores));

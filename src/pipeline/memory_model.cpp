@@ -81,6 +81,23 @@ class Model {
     return m;
   }
 
+  /// measure_widths.cpp: codes at every width while a layer after the other is tried.
+  Moment widths() const {
+    Moment m("measurement of widths");
+    const auto choices = real(static_cast<Index>(job_.spec.quant.budget.choices.size()));
+    if (choices == 0) return m;
+    codes(m, choices * (2 + 1.5 / ranks_));
+    if (!on_device()) {
+      sums(m, 1);
+      chunk(m, tokens_);
+    }
+    weights(m, Heap::reader, blocks_read());
+    states(m);
+    m.add("residual streams of the calibration sequences", Heap::main, 1,
+          4 * real(shard_.my_sequences() * shard_.length) * real(model_.hidden));
+    return m;
+  }
+
   Moment advance() const {
     Moment m("quantized forward");
     codes(m, 2);  // of this block, and of the one before while it is written
@@ -282,7 +299,10 @@ double end_weights(const ModelSpec& model) {
 
 std::vector<Moment> walk_moments(const Job& job, const calib::Shard& shard, int ranks) {
   const Model model(job, shard, ranks);
-  return {model.embedding(), model.statistics(), model.factor(), model.solve(), model.advance()};
+  std::vector<Moment> moments{model.embedding(), model.statistics(), model.factor(), model.solve(),
+                              model.advance()};
+  if (job.spec.quant.budget.on()) moments.insert(moments.begin() + 1, model.widths());
+  return moments;
 }
 
 Moment evaluation_moment(const Job& job, const calib::Shard& shard, int ranks) {

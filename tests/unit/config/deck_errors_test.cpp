@@ -76,7 +76,7 @@ TEST(DeckErrors, Types) {
   EXPECT_EQ(quant_complaint("bits: [2, 3]"),
             "deck.yaml:4: quant.bits: is a list, expected an integer");
   EXPECT_EQ(quant_complaint("bits: {two: 2}"),
-            "deck.yaml:4: quant.bits: is a section, expected an integer");
+            "deck.yaml:4: quant.bits.choices: two widths or more expected, for example [2, 3, 4]");
   EXPECT_EQ(quant_complaint("alpha: half"), "deck.yaml:4: quant.alpha: 'half' is not a number");
   EXPECT_EQ(quant_complaint("alpha: nan"), "deck.yaml:4: quant.alpha: 'nan' is not a number");
   EXPECT_EQ(quant_complaint("alpha: inf"),
@@ -93,6 +93,24 @@ TEST(DeckErrors, Types) {
   EXPECT_EQ(
       complaint("model: {path: m}\ncalibration: {tokens: t, tokens_sha256: abc}\n"),
       "deck.yaml:2: calibration.tokens_sha256: 'abc' is not a SHA-256 of 64 hexadecimal digits");
+}
+
+TEST(DeckErrors, WidthBudgets) {
+  EXPECT_EQ(quant_complaint("bits: {average: 4.5, choices: [4, 2, 3]}"),
+            "deck.yaml:4: quant.bits.average: 4.5 is out of range, allowed 2..4");
+  EXPECT_EQ(quant_complaint("bits: {average: 2.5, choices: [2, 9]}"),
+            "deck.yaml:4: quant.bits.choices: 9 is out of range, allowed 2..8");
+  EXPECT_EQ(quant_complaint("bits: {average: 2.5, choices: [3]}"),
+            "deck.yaml:4: quant.bits.choices: two widths or more expected, for example [2, 3, 4]");
+  EXPECT_EQ(quant_complaint("bits: {average: 2.5, choices: [2, 3, 2]}"),
+            "deck.yaml:4: quant.bits.choices: a width stands here twice");
+  EXPECT_EQ(quant_complaint("bits: {choices: [2, 3]}"),
+            "deck.yaml:4: quant.bits.average: missing, and has no default");
+  EXPECT_EQ(quant_complaint("bits: {average: 2.5, choices: [2, 3], scale: 1}"),
+            "deck.yaml:4: quant.bits.scale: unknown key; known keys are choices, average");
+  EXPECT_EQ(quant_complaint("layers: {\"mlp.*\": {bits: {average: 2.5, choices: [2, 3]}}}"),
+            "deck.yaml:4: quant.layers.mlp.*.bits: a budget holds for all layers together and "
+            "stands in quant.bits; here a width, 2..8");
 }
 
 TEST(DeckErrors, Words) {

@@ -43,6 +43,18 @@ TEST(LayerSpec, PatternsOfNameAndBlockLaterOnesWin) {
   EXPECT_TRUE(layer_spec(quant, 3, "mlp.down_proj").overrides.empty());
 }
 
+TEST(LayerSpec, AWidthOfItsOwnTakesALayerOutOfTheBudget) {
+  const RunSpec run = parse_deck("model: {path: m}\ncalibration: {tokens: t}\n", "deck.yaml",
+                                 {"quant.bits={average: 2.5, choices: [4, 2, 3]}",
+                                  "quant.layers.mlp.down_proj.bits=4"});
+  const auto open = layer_spec(run.quant, 0, "mlp.up_proj");
+  EXPECT_EQ(open.budget.choices, (std::vector<int>{2, 3, 4}));
+  EXPECT_EQ(open.budget.average, 2.5);
+  const auto fixed = layer_spec(run.quant, 0, "mlp.down_proj");
+  EXPECT_FALSE(fixed.budget.on());
+  EXPECT_EQ(fixed.bits, 4);
+}
+
 TEST(LayerSpec, AnotherMethodBringsItsPreset) {
   const QuantSpec quant = quant_with({"quant.layers={mlp.*: {method: gptq, refine_passes: 2}}"});
   const QuantSpec mlp = layer_spec(quant, 0, "mlp.up_proj");

@@ -23,6 +23,7 @@ TEST(ResolvedText, ReadsBackToTheSameText) {
   RunSpec run = with({"quant.method=gptq", "quant.alpha=0.1", "quant.damping=1e-8",
                       "run.keep.activations=5", "quant.layers.mlp.down_proj.bits=4",
                       "quant.layers.*.fallback=rtn", "quant.drift=exact"});
+  run.quant.budget = {2.5, {2, 3, 4}};
   run.model.path = "with space: \"quotes\" \\ # and\ttab, \xC5\xB4";
   run.evaluation.tokens = {"a, b.h5", "true", "7", "-x"};
   run.calibration.tokens_sha256 = std::string(64, '0');
@@ -31,6 +32,8 @@ TEST(ResolvedText, ReadsBackToTheSameText) {
   EXPECT_EQ(back.model.path, run.model.path);
   EXPECT_EQ(back.evaluation.tokens, run.evaluation.tokens);
   EXPECT_EQ(back.quant.overrides, run.quant.overrides);
+  EXPECT_EQ(back.quant.budget.average, 2.5);
+  EXPECT_EQ(back.quant.budget.choices, run.quant.budget.choices);
   EXPECT_EQ(back.quant.damping, 1e-8);
   EXPECT_EQ(back.quant.drift, Drift::exact);
   EXPECT_EQ(back.calibration.tokens_sha256, run.calibration.tokens_sha256);
