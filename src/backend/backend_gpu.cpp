@@ -161,7 +161,8 @@ class DeviceBackend final : public Backend {
                                                   "last hidden states");
       const auto input = model::head_input<E>(gpu_, settings_.model, on_device, hidden.view());
       const auto some =
-          eval::score_tokens<E>(gpu_, on_device.head.view(), input.view(), part_of(targets, part));
+          eval::score_tokens<E>(gpu_, on_device.head.view(), input.view(), part_of(targets, part),
+                                static_cast<float>(settings_.model.final_soft_cap));
       scores.insert(scores.end(), some.begin(), some.end());
     }
     return scores;

@@ -82,7 +82,8 @@ class HostBackend final : public Backend {
   std::vector<eval::TokenScore> score_tokens(const ModelEnds& ends, View<const float> states,
                                              std::span<const std::int32_t> targets,
                                              const std::vector<Piece>& parts) override {
-    const eval::OutputHead head(ends.head().view(), settings_.products);
+    const eval::OutputHead head(ends.head().view(), settings_.products,
+                                static_cast<float>(settings_.model.final_soft_cap));
     std::vector<eval::TokenScore> scores;
     for (const Piece& part : parts) {
       leave_when_asked();

@@ -157,7 +157,8 @@ std::vector<WindowScore> score_windows(const device::Context& gpu, DeviceView<co
 
 template <class E>
 std::vector<TokenScore> score_tokens(const device::Context& gpu, DeviceView<const E> head,
-                                     DeviceView<const E> x, std::span<const std::int32_t> targets) {
+                                     DeviceView<const E> x, std::span<const std::int32_t> targets,
+                                     float soft_cap) {
   const auto tokens = static_cast<Index>(targets.size());
   CONSTRICTOR_REQUIRE(x.rows == tokens && head.size() > 0, x.rows, tokens, head.rows, head.cols);
   if (tokens == 0) return {};
@@ -166,7 +167,7 @@ std::vector<TokenScore> score_tokens(const device::Context& gpu, DeviceView<cons
   const LogitPieces logit_pieces(1, head.rows);
   const View<const std::int32_t> row{targets.data(), 1, tokens, tokens};
   const auto on_device = device::uploaded(gpu, row, "the tokens to be predicted");
-  Logits<E> logits(gpu, logit_pieces, head, x);
+  Logits<E> logits(gpu, logit_pieces, head, x, soft_cap);
   DeviceMatrix<SoftmaxSums> sums(gpu, 1, tokens, "sums over the vocabulary");
   logit_pieces.for_each(tokens, [&](Piece rows, Piece columns) {
     kernels::add_cross_entropy(gpu.main(), logits.of(rows, columns), columns.first,
@@ -182,10 +183,10 @@ std::vector<TokenScore> score_tokens(const device::Context& gpu, DeviceView<cons
 
 template std::vector<TokenScore> score_tokens(const device::Context&, DeviceView<const float>,
                                               DeviceView<const float>,
-                                              std::span<const std::int32_t>);
+                                              std::span<const std::int32_t>, float);
 template std::vector<TokenScore> score_tokens(const device::Context&, DeviceView<const bfloat16>,
                                               DeviceView<const bfloat16>,
-                                              std::span<const std::int32_t>);
+                                              std::span<const std::int32_t>, float);
 template std::vector<WindowScore> score_windows(const device::Context&, DeviceView<const float>,
                                                 DeviceView<const float>, DeviceView<const float>,
                                                 View<const std::int32_t>, float);

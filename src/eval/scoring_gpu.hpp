@@ -28,6 +28,7 @@ std::vector<WindowScore> score_windows(const device::Context& gpu, DeviceView<co
 /// Waits for the device.
 template <class E>
 std::vector<TokenScore> score_tokens(const device::Context& gpu, DeviceView<const E> head,
-                                     DeviceView<const E> x, std::span<const std::int32_t> targets);
+                                     DeviceView<const E> x, std::span<const std::int32_t> targets,
+                                     float soft_cap);
 
 }  // namespace constrictor::eval

@@ -138,38 +138,41 @@ TEST_F(StatisticsOnDevice, RowMetricsAreThoseOfTheOracle) {
   EXPECT_LE(test::error_of(on_host(mean), mean_rotated_back(M.view(), rotating, 101)), 1e-12);
 }
 
-/// Block 0 of the demo model on 16 sequences, traces of the oracle's forward, against the golden
-/// statistics (float64).
 TEST_F(StatisticsOnDevice, MetricsInFrontOfANormInsideTheHead) {
   SumShape shape = small;
   shape.drift = shape.value_attention = false;
   shape.row_metric = shape.qk_norm = true;
   shape.head_dim = 6, shape.attention_width = shape.heads * 6;
   BlockTrace t = test::random_trace(shape, 35, 1);
-  t.head_norm = {test::random_matrix(35, shape.heads * 6, 7, 2.0),
-                 test::random_matrix(35, shape.kv_heads * 6, 8, 2.0),
-                 test::random_vector(6, 9, 2.0),
-                 test::random_vector(6, 10, 2.0),
+  t.head_norm = {test::normal_matrix<float>(35, shape.heads * 6, 7),
+                 test::normal_matrix<float>(35, shape.kv_heads * 6, 8),
+                 {1.5f, -0.5f, 2.f, 0.3f, 1.f, -1.2f},
+                 {0.7f, 1.1f, -1.6f, 0.4f, 2.f, 0.9f},
                  {1.f, 0.3f, 0.01f},
                  1e-3};
-  const DeviceNorm query_norm{device::uploaded(gpu, t.head_norm.query_weight, "weight"), {}};
-  const DeviceNorm key_norm{device::uploaded(gpu, t.head_norm.key_weight, "weight"), {}};
-  auto on_device = test::on_device<float>(gpu, t);
-  on_device.head_norm.query = to_device(t.head_norm.query);
-  on_device.head_norm.key = to_device(t.head_norm.key);
-  on_device.head_norm.query_norm = &query_norm;
-  on_device.head_norm.key_norm = &key_norm;
-  on_device.head_norm.frequencies = t.head_norm.frequencies;
-  on_device.head_norm.eps = t.head_norm.eps;
+  const auto weight_of = [&](const std::vector<float>& weight) {
+    return on_device(Matrix<float>(View<const float>{weight.data(), 1, 6, 6}));
+  };
+  const DeviceNorm query_norm{weight_of(t.head_norm.query_weight), {}};
+  const DeviceNorm key_norm{weight_of(t.head_norm.key_weight), {}};
+  auto trace = test::on_device<float>(gpu, t);
+  trace.head_norm.query = on_device(t.head_norm.query);
+  trace.head_norm.key = on_device(t.head_norm.key);
+  trace.head_norm.query_norm = &query_norm;
+  trace.head_norm.key_norm = &key_norm;
+  trace.head_norm.frequencies = t.head_norm.frequencies;
+  trace.head_norm.eps = t.head_norm.eps;
   BlockSums wanted(shape);
   DeviceSums found(gpu, shape);
   for (int chunk = 0; chunk < 2; ++chunk) {
     accumulate(shape, t, nullptr, 7, Products::float32, wanted);
-    accumulate<float>(gpu, shape, on_device, nullptr, 7, found);
+    accumulate<float>(gpu, shape, trace, nullptr, 7, found);
   }
   EXPECT_LE(test::error_of(test::host_sums(gpu, found), wanted), 3e-6);
 }
 
+/// Block 0 of the demo model on 16 sequences, traces of the oracle's forward, against the golden
+/// statistics (float64).
 TEST_F(StatisticsOnDevice, OfBlock0AreTheGoldenOnes) {
   const io::Checkpoint checkpoint(CONSTRICTOR_SOURCE_DIR "/experiments/demo/model");
   const auto file = io::H5File::open(CONSTRICTOR_SOURCE_DIR "/tests/oracle/solvers.h5");

@@ -93,7 +93,7 @@ TEST_P(DeviceScoring, OneByOneIsAllTogether) {
 
 TEST_P(DeviceScoring, TokensEqualCpu) {
   std::vector<std::int32_t> targets(ids.data(), ids.data() + ids.size());
-  const OutputHead host_head(head.view(), Products::float32);
+  const OutputHead host_head(head.view(), Products::float32, 0);
   for (std::size_t t = 0; t < targets.size(); t += 3) {  // some are the likeliest
     Matrix<float> logits(1, vocabulary);
     host_head.logits(quant.view().rows_from(static_cast<Index>(t), 1), logits.view());
@@ -102,7 +102,7 @@ TEST_P(DeviceScoring, TokensEqualCpu) {
   }
   const auto expected = score_tokens(host_head, quant.view(), targets);
   const auto device_head = to_device(head), device_quant = to_device(quant);
-  const auto found = score_tokens<float>(gpu, device_head.view(), device_quant.view(), targets);
+  const auto found = score_tokens<float>(gpu, device_head.view(), device_quant.view(), targets, 0.f);
   ASSERT_EQ(found.size(), expected.size());
   for (std::size_t t = 0; t < found.size(); ++t) {
     EXPECT_NEAR(found[t].log_probability, expected[t].log_probability,

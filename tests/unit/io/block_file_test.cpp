@@ -35,6 +35,7 @@ QuantizedLayer layer_of(const std::string& name, Role role, Index out, Index in,
   layer.role = role;
   layer.spec = {Method::boa,
                 3,
+                {},
                 in / groups,
                 true,
                 GridSearch::mse,
