@@ -202,9 +202,9 @@ TEST(RefineZeros, NeverRaisesTheLossAndKeepsCodesInRange) {
 TEST(RefineZeros, FindsAZeroThatIsOffByOne) {
   for (const bool two_sided : {false, true}) {
     Problem<double> problem(two_sided, false, 17, 3);
-    for (Index i = 0; i < 136; ++i)
-      problem.H(i, i) += 20;  // errors of other columns and rows do not
-    for (Index i = 0; i < 12; ++i) problem.H_out(i, i) += 20;  // hide that a weight wants further
+    // Errors of other columns and rows must not hide that a weight wants further.
+    for (Index i = 0; i < 136; ++i) problem.H(i, i) += 20;
+    for (Index i = 0; i < 12; ++i) problem.H_out(i, i) += 20;
     Grid<double> grid(12, 136, 3, 17);
     grid.scale.fill(0.25);
     grid.zero.fill(4);
