@@ -116,7 +116,7 @@ Refinement polish(const device::Context& gpu, const DeviceObjective& objective,
   };
   const auto before = losses();
   result.loss_before = sum(before);
-  const auto R = objective.residual(read_only(QH.view()));
+  auto R = objective.residual(read_only(QH.view()));  // kept current by the pass
   const auto old_codes = device::copied<std::uint8_t>(gpu, read_only(codes), "codes before polish");
 
   auto& push = Q;  // done with
