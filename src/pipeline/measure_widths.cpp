@@ -179,7 +179,10 @@ void settle_widths(const comm::Communicator& ranks, backend::Backend& backend, J
     record.keep_widths(job.spec.quant.budget.average, layers);
   }
   const auto per_block = job.roles.size();
-  CONSTRICTOR_REQUIRE(layers.size() == per_block * job.specs.size(), layers.size());
+  if (layers.size() != per_block * job.specs.size())
+    throw UserError(job.folder + "/widths.json: holds " + std::to_string(layers.size()) +
+                    " layers, the model has " + std::to_string(per_block * job.specs.size()) +
+                    "; remove it to have the widths of the layers measured again");
   for (std::size_t i = 0; i < layers.size(); ++i) {
     QuantSpec& spec = job.specs[i / per_block][i % per_block];
     spec.bits = layers[i].chosen;
