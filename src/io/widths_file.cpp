@@ -10,13 +10,13 @@ namespace constrictor::io {
 void write_widths(const std::filesystem::path& path, double average,
                   const std::vector<LayerWidths>& layers) {
   // A line a layer: people read this file.
-  std::string text = "{\"schema\": 1, \"average_bits\": " + nlohmann::json(average).dump() +
-                     ", \"layers\": [";
+  std::string text =
+      "{\"schema\": 1, \"average_bits\": " + nlohmann::json(average).dump() + ", \"layers\": [";
   const char* separator = "\n";
   for (const LayerWidths& layer : layers) {
     const nlohmann::ordered_json line = {
-        {"block", layer.block}, {"layer", layer.layer}, {"chosen", layer.chosen},
-        {"bits", layer.bits},   {"loss", layer.loss},   {"output_error", layer.output_error},
+        {"block", layer.block},    {"layer", layer.layer}, {"chosen", layer.chosen},
+        {"bits", layer.bits},      {"loss", layer.loss},   {"output_error", layer.output_error},
         {"weights", layer.weights}};
     text += separator + line.dump();
     separator = ",\n";

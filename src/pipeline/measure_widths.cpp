@@ -67,9 +67,8 @@ struct Measure {
 /// The block's output with one layer quantized, the others in full precision; `input`: x.
 double error_of_one(Measure& m, const QuantizedLayer& quantized, const Matrix<float>& input,
                     Block& block) {
-  const auto place =
-      std::find_if(block.layers.begin(), block.layers.end(),
-                   [&](const Layer& layer) { return layer.name == quantized.name; });
+  const auto place = std::find_if(block.layers.begin(), block.layers.end(),
+                                  [&](const Layer& layer) { return layer.name == quantized.name; });
   const Layer untouched = *place;
   apply({quantized}, m.job.products, block);
   std::copy(input.data(), input.data() + input.size(), m.states.quant.data());
@@ -80,8 +79,8 @@ double error_of_one(Measure& m, const QuantizedLayer& quantized, const Matrix<fl
 
 /// Losses of the open layers of one block; both paths stay in full precision, so that no choice is
 /// anticipated and no drift is needed. The common unit of different layers is what they do to the
-/// block's output: measured with the layer at its narrowest width, and in proportion to L from there
-/// (on the demo model the two agree within some per cent over 2, 3 and 4 bits).
+/// block's output: measured with the layer at its narrowest width, and in proportion to L from
+/// there (on the demo model the two agree within some per cent over 2, 3 and 4 bits).
 void measure_block(Measure& m, Block& block, LayerWidths* layers) {
   auto specs = m.job.specs[static_cast<std::size_t>(block.index)];
   for (QuantSpec& spec : specs) spec.drift = Drift::none;
@@ -163,12 +162,11 @@ void require_budget_can_be_met(const Job& job) {
   Index least = 0;
   for (const LayerWidths& layer : layers) least += layer.weights * layer.bits.front();
   if (least <= most_bits(job, layers)) return;
-  throw UserError("quant.bits.average: " + number_words(job.spec.quant.budget.average) +
-                  " bits a weight cannot be met: the widths that quant.layers sets and " +
-                  std::to_string(job.spec.quant.budget.choices.front()) +
-                  " bits for all other layers take " +
-                  number_words(static_cast<double>(least) /
-                               static_cast<double>(all_weights(layers))));
+  throw UserError(
+      "quant.bits.average: " + number_words(job.spec.quant.budget.average) +
+      " bits a weight cannot be met: the widths that quant.layers sets and " +
+      std::to_string(job.spec.quant.budget.choices.front()) + " bits for all other layers take " +
+      number_words(static_cast<double>(least) / static_cast<double>(all_weights(layers))));
 }
 
 void settle_widths(const comm::Communicator& ranks, backend::Backend& backend, Job& job,
@@ -181,14 +179,16 @@ void settle_widths(const comm::Communicator& ranks, backend::Backend& backend, J
     record.keep_widths(job.spec.quant.budget.average, layers);
   }
   const auto per_block = job.roles.size();
-  CONSTRICTOR_REQUIRE(layers.size() == per_block * job.specs.size(), layers.size());
+  if (layers.size() != per_block * job.specs.size())
+    throw UserError(job.folder + "/widths.json: holds " + std::to_string(layers.size()) +
+                    " layers, the model has " + std::to_string(per_block * job.specs.size()) +
+                    "; remove it to have the widths of the layers measured again");
   for (std::size_t i = 0; i < layers.size(); ++i) {
     QuantSpec& spec = job.specs[i / per_block][i % per_block];
     spec.bits = layers[i].chosen;
     spec.budget = {};
   }
-  screen.line("widths       " + choice_words(layers) +
-              (stored ? ", as measured before" : ""));
+  screen.line("widths       " + choice_words(layers) + (stored ? ", as measured before" : ""));
   record.log("widths", {{"words", choice_words(layers)}});
 }
 

@@ -24,8 +24,7 @@ std::vector<std::size_t> choose_widths(const std::vector<WidthOptions>& layers, 
   for (const WidthOptions& layer : layers) {
     CONSTRICTOR_REQUIRE(!layer.bits.empty() && layer.cost.size() == layer.bits.size());
     room -= layer.weights * layer.bits.front();
-    for (std::size_t k = 1; k < layer.bits.size(); ++k)
-      unit = std::gcd(unit, extra_bits(layer, k));
+    for (std::size_t k = 1; k < layer.bits.size(); ++k) unit = std::gcd(unit, extra_bits(layer, k));
     wanted += extra_bits(layer, layer.bits.size() - 1);
   }
   if (room < 0) throw UserError("the narrowest widths take more bits than the budget has");
