@@ -96,7 +96,7 @@ void ReadFields::width(const std::string& key, int& bits, WidthBudget& budget, I
   std::sort(found.choices.begin(), found.choices.end());
   if (std::adjacent_find(found.choices.begin(), found.choices.end()) != found.choices.end())
     complain(*choices, path + ".choices", "a width stands here twice");
-  if (below.section_.take("average") == nullptr)
+  if (below.section_.node().find("average") == nullptr)
     complain(*node, path + ".average", "missing, and has no default");
   below.number("average", found.average, found.choices.front(), found.choices.back(), "");
   below.finish();

@@ -40,12 +40,14 @@ Outcome run_layer(const io::H5Group& block, const std::string& name, const std::
     outcome.loss_before += solution.loss_before;
     outcome.scale += solution.loss_scale;
   }
+  // A prefix of a beam that ties in the prototype's order of sums may win here.
+  const double tolerance = sizeof(T) == 4 ? 1e-2 : layer.spec.beam > 1 ? 1e-3 : 1e-4;
   EXPECT_NEAR(outcome.loss_before / outcome.scale /
                   layer.expected.template attribute<double>("loss_before_refinement"),
-              1, sizeof(T) == 4 ? 1e-2 : 1e-4)
+              1, tolerance)
       << name << " " << set;
   EXPECT_NEAR(outcome.loss / outcome.scale / layer.expected.template attribute<double>("loss"), 1,
-              sizeof(T) == 4 ? 1e-2 : 1e-4)
+              tolerance)
       << name << " " << set;
   return outcome;
 }
