@@ -30,14 +30,14 @@ class HostBackend final : public Backend {
     return model::embed(settings_.model, ends, ids);
   }
 
-  void gather(const Block& block, const SumShape& shape, calib::HiddenStates& states,
-              KeptInputs* kept, SecondsByPhase& seconds) override {
-    shape_ = shape;
+  void gather(const Gathering& gathering, calib::HiddenStates& states, KeptInputs* kept,
+              SecondsByPhase& seconds) override {
+    shape_ = gathering.shape;
     length_ = states.shard().length;
     sums_.reset();
-    sums_.emplace(gather_statistics(ranks_, settings_.model, block,
-                                    {settings_.products, settings_.reduction, shape}, states,
-                                    seconds, kept));
+    sums_.emplace(gather_statistics(ranks_, settings_.model, gathering,
+                                    {settings_.products, settings_.reduction}, states, seconds,
+                                    kept));
   }
   void use_sums(const Block& block, LayerInputs& inputs) override {
     CONSTRICTOR_REQUIRE(sums_.has_value());

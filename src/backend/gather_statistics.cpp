@@ -35,50 +35,55 @@ void check_trace(const BlockTrace& trace, Index block, const Chunk& chunk, Index
   require_finite(trace.output, "the block's output", block, chunk, length);
 }
 
-/// One chunk: forward on x~ and x, sums, x moves on.
-void gather_chunk(const ModelSpec& model, const Block& block, const GatherSettings& settings,
-                  const Chunk& chunk, calib::HiddenStates& states, BlockSums& sums,
-                  KeptInputs* kept) {
+/// One chunk: forward on x~ and x, sums; in the last step x moves on.
+void gather_chunk(const ModelSpec& model, const Gathering& gathering,
+                  const GatherSettings& settings, const Chunk& chunk, calib::HiddenStates& states,
+                  BlockSums& sums, KeptInputs* kept) {
   const calib::Shard& shard = states.shard();
-  const auto forward = [&](Matrix<float>& of, model::Keep keep) {
-    return model::forward(model, block, states.rows(of, chunk), shard.length, settings.products,
-                          keep);
+  const Index block = gathering.full.index;
+  const SumShape& shape = gathering.shape;
+  const auto forward = [&](const Block& weights, Matrix<float>& of, model::Keep keep) {
+    return model::forward(model, weights, states.rows(of, chunk), shard.length, settings.products,
+                          keep, gathering.until());
   };
   const Index first_token = chunk.first_sequence * shard.length;
   const bool keep_now = kept != nullptr && kept->wants(first_token);
-  const BlockTrace quant = forward(states.quant, model::Keep::layer_inputs);
-  check_trace(quant, block.index, chunk, shard.length);
+  const BlockTrace quant = forward(gathering.quant, states.quant, model::Keep::layer_inputs);
+  check_trace(quant, block, chunk, shard.length);
   const auto move_on = [&](const BlockTrace& trace) {
+    if (!gathering.last) return;
     const auto target = states.rows(states.full, chunk);
     std::copy(trace.output.data(), trace.output.data() + trace.output.size(), target.data);
   };
-  if (states.equal) {
-    hessian::accumulate(settings.shape, quant, nullptr, shard.length, settings.products, sums);
-    if (keep_now) kept->append(block, quant, quant, first_token);
+  if (gathering.one_path(states)) {
+    hessian::accumulate(shape, quant, nullptr, shard.length, settings.products, sums);
+    if (keep_now) kept->append(quant, quant, first_token);
     return move_on(quant);
   }
-  const bool inputs_wanted = settings.shape.drift || keep_now;
-  const BlockTrace full =
-      forward(states.full, inputs_wanted ? model::Keep::layer_inputs : model::Keep::output_only);
-  require_finite(full.output, "the full-precision output", block.index, chunk, shard.length);
-  hessian::accumulate(settings.shape, quant, settings.shape.drift ? &full : nullptr, shard.length,
-                      settings.products, sums);
-  if (keep_now) kept->append(block, quant, full, first_token);
+  const bool inputs_wanted = shape.drift || keep_now;
+  BlockTrace full;
+  if (inputs_wanted || gathering.last)
+    full = forward(gathering.full, states.full,
+                   inputs_wanted ? model::Keep::layer_inputs : model::Keep::output_only);
+  require_finite(full.output, "the full-precision output", block, chunk, shard.length);
+  hessian::accumulate(shape, quant, shape.drift ? &full : nullptr, shard.length, settings.products,
+                      sums);
+  if (keep_now) kept->append(quant, full, first_token);
   move_on(full);
 }
 
 }  // namespace
 
 BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
-                            const Block& block, const GatherSettings& settings,
+                            const Gathering& gathering, const GatherSettings& settings,
                             calib::HiddenStates& states, SecondsByPhase& seconds,
                             KeptInputs* kept) {
   const calib::Shard& shard = states.shard();
-  const auto blank = [&] { return TravellingSums(settings.shape); };
+  const auto blank = [&] { return TravellingSums(gathering.shape); };
   const auto add_lane = [&](Index lane, BlockSums& sums) {
     for (const Chunk& chunk : calib::chunks_of_lane(shard, lane)) {
       leave_when_asked();
-      gather_chunk(model, block, settings, chunk, states, sums, kept);
+      gather_chunk(model, gathering, settings, chunk, states, sums, kept);
     }
   };
   if (settings.reduction == Reduction::fast) {
@@ -92,7 +97,7 @@ BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& mo
       });
     }
     const PhaseTimer timer(seconds, "reduce");
-    if (kept != nullptr && kept->tokens > 0) kept->collect(ranks, block);
+    if (kept != nullptr && kept->tokens > 0) kept->collect(ranks, gathering.full);
     comm::fast_sum(ranks, comm::parts_of(sums));
     return std::move(sums.sums);
   }
@@ -110,7 +115,7 @@ BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& mo
     });
   }
   const PhaseTimer timer(seconds, "reduce");
-  if (kept != nullptr && kept->tokens > 0) kept->collect(ranks, block);
+  if (kept != nullptr && kept->tokens > 0) kept->collect(ranks, gathering.full);
   return std::move(tree.finish_everywhere().sums);
 }
 

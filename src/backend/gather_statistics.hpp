@@ -15,15 +15,11 @@ namespace constrictor::backend {
 struct GatherSettings {
   Products products = Products::float32;
   Reduction reduction = Reduction::exact;
-  SumShape shape;
 };
 
-/// Collective: runs the block with its full-precision weights on x~ (and on x, once the two
-/// differ), adds up its sums over all lanes, and moves `states.full` on to the block's output.
-/// Every rank gets the sums. NumericalError names block, place and first sequence of a NaN or Inf;
-/// Preempted when a stop was asked for.
+/// Collective: Backend::gather; every rank gets the sums.
 BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
-                            const Block& block, const GatherSettings& settings,
+                            const Gathering& gathering, const GatherSettings& settings,
                             calib::HiddenStates& states, SecondsByPhase& seconds,
                             KeptInputs* kept = nullptr);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/layer_inputs.hpp"
 
+#include <algorithm>
+
 #include "quant/solvers.hpp"
 
 namespace constrictor::backend {
@@ -55,12 +57,29 @@ Index shared_unit(InputUnit unit, std::vector<InputUnit>& units) {
 
 }  // namespace
 
+bool BlockStep::has(Role role) const {
+  return std::find(roles.begin(), roles.end(), role) != roles.end();
+}
+
+std::vector<BlockStep> steps_of(Gather gather, const std::vector<Role>& roles) {
+  if (gather == Gather::block) return {{roles, true, true}};
+  std::vector<BlockStep> steps;
+  for (std::size_t i = 0; i < roles.size(); ++i) {  // layers of one place stand side by side
+    const bool same_place = i > 0 && place_of(roles[i]) == place_of(roles[i - 1]);
+    if (!same_place) steps.push_back({{}, i == 0, false});
+    steps.back().roles.push_back(roles[i]);
+  }
+  steps.back().last = true;
+  return steps;
+}
+
 LayerInputs plan_layers(const ModelSpec& model, const Block& block,
-                        const std::vector<QuantSpec>& specs, Index length) {
+                        const std::vector<QuantSpec>& specs, Index length, const BlockStep& step) {
   LayerInputs inputs;
   inputs.block = block.index;
   for (std::size_t i = 0; i < block.layers.size(); ++i) {
     const Layer& layer = block.layers[i];
+    if (!step.has(layer.role)) continue;
     LayerPlan plan{&layer, specs[i], {}, 0};
     const bool two_sided = has_output_side(layer.role, plan.spec);
     if (two_sided) plan.heads = layer.role == Role::query ? model.heads : model.kv_heads;
@@ -112,14 +131,22 @@ void use_sums(const SumShape& shape, const BlockSums& sums, const Block& block,
 }
 
 SumShape sum_shape(const ModelSpec& model, const std::vector<QuantSpec>& specs,
-                   const std::vector<Role>& roles) {
+                   const std::vector<Role>& roles, const BlockStep& step) {
   SumShape shape{.hidden = model.hidden,
                  .attention_width = model.heads * model.head_dim,
                  .feed_forward = model.feed_forward,
                  .heads = model.heads,
                  .kv_heads = model.kv_heads,
                  .head_dim = model.head_dim};
+  shape.attention_input = shape.output_input = shape.mlp_input = shape.down_input = false;
+  const auto wanted_at = [&](Place place) -> bool& {
+    if (place == Place::attention_input) return shape.attention_input;
+    if (place == Place::output_input) return shape.output_input;
+    return place == Place::mlp_input ? shape.mlp_input : shape.down_input;
+  };
   for (std::size_t i = 0; i < specs.size(); ++i) {
+    if (!step.has(roles[i])) continue;
+    wanted_at(place_of(roles[i])) = true;
     shape.drift |= specs[i].drift != Drift::none && specs[i].alpha != 0;
     shape.value_attention |= weighs_values(roles[i], specs[i]);
     shape.row_metric |= roles[i] != Role::value && has_output_side(roles[i], specs[i]);

@@ -41,7 +41,12 @@ template <class Field>
 void visit_later_keys(Field& field) {
   field.fixed("beam", "1");
   field.fixed("polish", "0");
-  field.fixed("gather", "block");
+}
+
+/// Keys of `quant` that hold for all layers.
+template <class Field, class Spec>
+void visit_statistics_keys(Field& field, Spec& spec) {
+  field.word("gather", spec.gather, "block | sublayer: again behind each sublayer", {});
 }
 
 template <class Visitor, class Run>
@@ -49,6 +54,7 @@ void visit_quant(Visitor& visitor, Run& run) {
   visitor.section("quant", [&](auto& field) {
     visit_layer_keys(field, run.quant);
     visit_later_keys(field);
+    visit_statistics_keys(field, run.quant);
     field.layers("layers", run.quant.overrides);
   });
 }

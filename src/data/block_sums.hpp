@@ -27,6 +27,8 @@ struct SumShape {
   bool drift = false;            // cross sums
   bool value_attention = false;  // attention-weighted sums per key-value head
   bool row_metric = false;       // sums of queries and keys
+  // Places with sums: all of them, or those of one step of a block.
+  bool attention_input = true, output_input = true, mlp_input = true, down_input = true;
 };
 
 struct BlockSums {
@@ -43,10 +45,10 @@ struct BlockSums {
     const auto place = [&](Index in) {
       return InputSums{square(in), shape.drift ? square(in) : Matrix<float>()};
     };
-    attention_input = place(shape.hidden);
-    output_input = place(shape.attention_width);
-    mlp_input = place(shape.hidden);
-    down_input = place(shape.feed_forward);
+    if (shape.attention_input) attention_input = place(shape.hidden);
+    if (shape.output_input) output_input = place(shape.attention_width);
+    if (shape.mlp_input) mlp_input = place(shape.hidden);
+    if (shape.down_input) down_input = place(shape.feed_forward);
     for (Index h = 0; h < shape.kv_heads; ++h) {
       if (shape.value_attention) value.push_back(place(shape.hidden));
       if (shape.row_metric) query_gram.push_back(square(shape.head_dim));
@@ -65,7 +67,7 @@ struct BlockSums {
   template <class Function>
   void for_each_matrix(Function&& fn) {
     const auto place = [&](InputSums& sums) {
-      fn(sums.gram);
+      if (!sums.gram.empty()) fn(sums.gram);
       if (!sums.cross.empty()) fn(sums.cross);
     };
     for (InputSums* sums : {&attention_input, &output_input, &mlp_input, &down_input}) place(*sums);
@@ -77,7 +79,9 @@ struct BlockSums {
 
 /// Bytes of one set of sums.
 inline Index bytes_of_sums(const SumShape& s) {
-  const Index places = 2 * s.hidden * s.hidden + s.attention_width * s.attention_width + s.feed_forward * s.feed_forward +
+  const auto place = [](bool wanted, Index in) { return wanted ? in * in : 0; };
+  const Index places = place(s.attention_input, s.hidden) + place(s.output_input, s.attention_width) +
+                       place(s.mlp_input, s.hidden) + place(s.down_input, s.feed_forward) +
                        (s.value_attention ? s.kv_heads * s.hidden * s.hidden : 0);
   return 4 * (places * (s.drift ? 2 : 1) + (s.row_metric ? 2 * s.kv_heads * s.head_dim * s.head_dim : 0));
 }

@@ -21,6 +21,7 @@ enum class Order { original, descending };
 enum class ValueHessian { attention, input };
 enum class RowMetric { none, attention };
 enum class ValueRowMetric { none, output };
+enum class Gather { block, sublayer };
 enum class Reduction { exact, fast };
 
 struct ModelChoice {
@@ -52,6 +53,9 @@ struct QuantSpec {
   ValueRowMetric value_row_metric = ValueRowMetric::none;
   double damping = 0.01;      // λ in H <- H + λ mean(diag H) I
   bool fallback_rtn = false;  // plain rounding when a factorization fails for good
+
+  // Of the whole run, not of a layer.
+  Gather gather = Gather::block;  // sublayer: statistics again behind each quantized sublayer
 
   /// Overrides by pattern: layer name ("mlp.down_proj") or "3.mlp.down_proj", '*' allowed.
   /// config/ resolves them; see `layer_spec`.

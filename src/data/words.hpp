@@ -61,6 +61,11 @@ struct EnumWords<ValueRowMetric> {
                                        WordPair<ValueRowMetric>{ValueRowMetric::output, "output"}};
 };
 template <>
+struct EnumWords<Gather> {
+  static constexpr std::array table = {WordPair<Gather>{Gather::block, "block"},
+                                       WordPair<Gather>{Gather::sublayer, "sublayer"}};
+};
+template <>
 struct EnumWords<Reduction> {
   static constexpr std::array table = {WordPair<Reduction>{Reduction::exact, "exact"},
                                        WordPair<Reduction>{Reduction::fast, "fast"}};

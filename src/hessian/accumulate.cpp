@@ -50,6 +50,7 @@ void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace
                 Index length, Products products, BlockSums& sums) {
   CONSTRICTOR_REQUIRE((full != nullptr) == shape.drift, shape.drift);
   const auto place = [&](Matrix<float> BlockTrace::*member, InputSums& target) {
+    if (target.gram.empty()) return;
     add_place(quant.*member, full != nullptr ? &(full->*member) : nullptr, products, sums.beta(),
               target);
   };

@@ -6,11 +6,11 @@
 namespace constrictor::model {
 
 BlockTrace forward(const ModelSpec& spec, const Block& block, View<const float> hidden,
-                   Index length, Products products, Keep keep) {
+                   Index length, Products products, Keep keep, Until until) {
   CONSTRICTOR_REQUIRE(products != Products::automatic);
   CONSTRICTOR_REQUIRE(hidden.cols == spec.hidden, hidden.cols, spec.hidden);
   CONSTRICTOR_REQUIRE(length > 0 && hidden.rows % length == 0, hidden.rows, length);
-  const Step step{spec, block, length, products, keep};
+  const Step step{spec, block, length, products, keep, until};
   switch (spec.family) {
     case Family::llama:
       return llama_block(step, hidden);

@@ -67,10 +67,10 @@ DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block) {
 template <class E>
 DeviceTrace<E> forward(const device::Context& gpu, const ModelSpec& spec,
                        const DeviceBlock<E>& block, DeviceView<const float> hidden, Index length,
-                       Keep keep) {
+                       Keep keep, Until until) {
   CONSTRICTOR_REQUIRE(hidden.cols == spec.hidden, hidden.cols, spec.hidden);
   CONSTRICTOR_REQUIRE(length > 0 && hidden.rows % length == 0, hidden.rows, length);
-  const DeviceStep<E> step{gpu, spec, block, length, keep};
+  const DeviceStep<E> step{gpu, spec, block, length, keep, until};
   switch (spec.family) {
     case Family::llama:
       return llama_block(step, hidden);
@@ -83,7 +83,7 @@ DeviceTrace<E> forward(const device::Context& gpu, const ModelSpec& spec,
 #define CONSTRICTOR_INSTANTIATE(E)                                                                 \
   template DeviceBlock<E> uploaded(const device::Context&, const Block&);                          \
   template DeviceTrace<E> forward(const device::Context&, const ModelSpec&, const DeviceBlock<E>&, \
-                                  DeviceView<const float>, Index, Keep);
+                                  DeviceView<const float>, Index, Keep, Until);
 CONSTRICTOR_INSTANTIATE(float)
 CONSTRICTOR_INSTANTIATE(bfloat16)
 #undef CONSTRICTOR_INSTANTIATE

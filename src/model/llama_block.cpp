@@ -21,7 +21,7 @@ Matrix<float> normed(const ModelSpec& spec, const Norm& norm, View<const float> 
 }  // namespace
 
 BlockTrace llama_block(const Step& step, View<const float> hidden) {
-  const auto& [spec, block, length, products, keep] = step;
+  const auto& [spec, block, length, products, keep, until] = step;
   BlockTrace t;
 
   t.attention_input = normed(spec, block.attention_norm, hidden);
@@ -36,17 +36,20 @@ BlockTrace llama_block(const Step& step, View<const float> hidden) {
   const kernels::RopeTable table = rope_table(spec, length);
   kernels::rope(t.query.view(), table);
   kernels::rope(t.key.view(), table);
+  if (until == Until::attention) return t;
   t.output_input = attention(spec, length, t.query.view(), t.key.view(), t.value.view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);
 
+  if (until == Until::output) return t;
   t.output = Matrix<float>(hidden);
   LinearInput(t.output_input.view(), products)
       .add_times(block.layer(Role::output), t.output.view());
   step.done_with(t.output_input);
 
   t.mlp_input = normed(spec, block.mlp_norm, t.output.view());
+  if (until == Until::mlp) return t;
   {
     const LinearInput x(t.mlp_input.view(), products);
     const Matrix<float> gate = x.times(block.layer(Role::gate));
@@ -54,6 +57,7 @@ BlockTrace llama_block(const Step& step, View<const float> hidden) {
     kernels::gate(gate.view(), t.down_input.view());
   }
   step.done_with(t.mlp_input);
+  if (until == Until::down) return t;
 
   LinearInput(t.down_input.view(), products).add_times(block.layer(Role::down), t.output.view());
   step.done_with(t.down_input);

@@ -52,7 +52,7 @@ class Rotation {
 
 template <class E>
 DeviceTrace<E> llama_block(const DeviceStep<E>& step, DeviceView<const float> hidden) {
-  const auto& [gpu, spec, block, length, keep] = step;
+  const auto& [gpu, spec, block, length, keep, until] = step;
   DeviceTrace<E> t;
 
   t.attention_input = normed(step, block.attention_norm, hidden);
@@ -67,17 +67,20 @@ DeviceTrace<E> llama_block(const DeviceStep<E>& step, DeviceView<const float> hi
   }
   step.done_with(t.attention_input);
 
+  if (until == Until::attention) return t;
   t.output_input = attention<E>(gpu, spec, length, std::as_const(t.query).view(),
                                 std::as_const(t.key).view(), std::as_const(t.value).view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);
 
+  if (until == Until::output) return t;
   t.output = device::copied(gpu, hidden, "hidden states");
   add_linear(gpu, block.layer(Role::output), t.output_input, t.output.view());
   step.done_with(t.output_input);
 
   t.mlp_input = normed(step, block.mlp_norm, t.output.view());
+  if (until == Until::mlp) return t;
   {
     const auto gate = linear<float>(gpu, block.layer(Role::gate), t.mlp_input, "gate");
     const auto up = linear<float>(gpu, block.layer(Role::up), t.mlp_input, "up");
@@ -85,6 +88,7 @@ DeviceTrace<E> llama_block(const DeviceStep<E>& step, DeviceView<const float> hi
     kernels::gate<E>(gpu.main(), gate.view(), up.view(), t.down_input.view());
   }
   step.done_with(t.mlp_input);
+  if (until == Until::down) return t;
 
   add_linear(gpu, block.layer(Role::down), t.down_input, t.output.view());
   step.done_with(t.down_input);

@@ -30,7 +30,7 @@ void after(const ModelSpec& spec, const Norm& norm, View<float> hidden) {
 }  // namespace
 
 BlockTrace opt_block(const Step& step, View<const float> hidden) {
-  const auto& [spec, block, length, products, keep] = step;
+  const auto& [spec, block, length, products, keep, until] = step;
   BlockTrace t;
 
   t.attention_input = before(spec, block.attention_norm, hidden);
@@ -42,11 +42,13 @@ BlockTrace opt_block(const Step& step, View<const float> hidden) {
   }
   step.done_with(t.attention_input);
 
+  if (until == Until::attention) return t;
   t.output_input = attention(spec, length, t.query.view(), t.key.view(), t.value.view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);
 
+  if (until == Until::output) return t;
   t.output = Matrix<float>(hidden);
   LinearInput(t.output_input.view(), products)
       .add_times(block.layer(Role::output), t.output.view());
@@ -54,9 +56,11 @@ BlockTrace opt_block(const Step& step, View<const float> hidden) {
   after(spec, block.attention_norm, t.output.view());
 
   t.mlp_input = before(spec, block.mlp_norm, t.output.view());
+  if (until == Until::mlp) return t;
   t.down_input = LinearInput(t.mlp_input.view(), products).times(block.layer(Role::up));
   step.done_with(t.mlp_input);
   kernels::relu(t.down_input.view());
+  if (until == Until::down) return t;
 
   LinearInput(t.down_input.view(), products).add_times(block.layer(Role::down), t.output.view());
   step.done_with(t.down_input);

@@ -31,7 +31,7 @@ void after(const DeviceStep<E>& step, const DeviceNorm& norm, DeviceView<float> 
 
 template <class E>
 DeviceTrace<E> opt_block(const DeviceStep<E>& step, DeviceView<const float> hidden) {
-  const auto& [gpu, spec, block, length, keep] = step;
+  const auto& [gpu, spec, block, length, keep, until] = step;
   DeviceTrace<E> t;
 
   t.attention_input = before(step, block.attention_norm, hidden);
@@ -40,21 +40,25 @@ DeviceTrace<E> opt_block(const DeviceStep<E>& step, DeviceView<const float> hidd
   t.value = linear<E>(gpu, block.layer(Role::value), t.attention_input, "values");
   step.done_with(t.attention_input);
 
+  if (until == Until::attention) return t;
   t.output_input = attention<E>(gpu, spec, length, std::as_const(t.query).view(),
                                 std::as_const(t.key).view(), std::as_const(t.value).view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);
 
+  if (until == Until::output) return t;
   t.output = device::copied(gpu, hidden, "hidden states");
   add_linear(gpu, block.layer(Role::output), t.output_input, t.output.view());
   step.done_with(t.output_input);
   after(step, block.attention_norm, t.output.view());
 
   t.mlp_input = before(step, block.mlp_norm, t.output.view());
+  if (until == Until::mlp) return t;
   t.down_input = linear<E>(gpu, block.layer(Role::up), t.mlp_input, "input of the last MLP layer",
                            linalg::Activation::relu);
   step.done_with(t.mlp_input);
+  if (until == Until::down) return t;
 
   add_linear(gpu, block.layer(Role::down), t.down_input, t.output.view());
   step.done_with(t.down_input);

@@ -17,12 +17,13 @@ double square(Index n) { return 4 * real(n) * real(n); }  // bytes of a float32 
 /// Sizes that the moments share; the tables' words stand here once.
 class Model {
  public:
-  Model(const Job& job, const calib::Shard& shard, int ranks)
+  Model(const Job& job, const calib::Shard& shard, int ranks, const backend::BlockStep& step)
       : job_(job),
         model_(job.model()),
         shard_(shard),
         ranks_(ranks),
-        shape_(largest_sum_shape(job)),
+        step_(step),
+        shape_(largest_sum_shape(job, step)),
         threads_(thread_count()) {
     // Lanes bound the chunks: a chunk never holds sequences of two lanes.
     const Index of_lane = (shard.sequences + shard.lanes - 1) / shard.lanes;
@@ -48,6 +49,7 @@ class Model {
       trace(m, shape_.drift ? 2 : 1);
       if (shape_.value_attention) value_sums(m);
     }
+    weights(m, Heap::main, originals());
     weights(m, Heap::reader, blocks_read());
     states(m);
     return m;
@@ -62,6 +64,7 @@ class Model {
       const Index largest = std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
       m.add("one factorization", Heap::main, shape_.drift ? 5 : 4, square(largest));
     }
+    weights(m, Heap::main, originals());
     weights(m, Heap::reader, blocks_read());
     states(m);
     return m;
@@ -75,6 +78,7 @@ class Model {
       rows(m);
     }
     codes(m, 2 + 1.5 / ranks_);  // on their way between ranks, gathered, put together
+    weights(m, Heap::main, originals());
     weights(m, Heap::reader, blocks_read());
     states(m);
     return m;
@@ -83,7 +87,7 @@ class Model {
   Moment advance() const {
     Moment m("quantized forward");
     codes(m, 2);  // of this block, and of the one before while it is written
-    weights(m, Heap::main, 1);
+    weights(m, Heap::main, 1 + originals());
     weights(m, Heap::reader, blocks_read() - 1);
     if (!on_device()) {
       sums(m, 1);
@@ -127,6 +131,8 @@ class Model {
   bool on_device() const { return job_.spec.run.device == "cuda"; }
   bool bf16() const { return job_.products == Products::bfloat16; }
   double blocks_read() const { return real(std::min<Index>(2, model_.blocks)); }
+  /// Full-precision weights of the block in work, for x, beside those that are being replaced.
+  double originals() const { return step_.first && step_.last ? 0 : 1; }
   double end_matrices() const { return model_.tied_embeddings ? 1 : 2; }
   double attention_widths() const {
     return real(model_.heads * model_.head_dim + 2 * model_.kv_heads * model_.head_dim);
@@ -152,9 +158,11 @@ class Model {
     const auto place = [&](double count, Index n) {
       m.add("sums of statistics", Heap::main, count * kinds, square(n));
     };
-    place(2 + (shape_.value_attention ? real(shape_.kv_heads) : 0), shape_.hidden);
-    place(1, shape_.attention_width);
-    place(1, shape_.feed_forward);
+    place((shape_.attention_input ? 1 : 0) + (shape_.mlp_input ? 1 : 0) +
+              (shape_.value_attention ? real(shape_.kv_heads) : 0),
+          shape_.hidden);
+    place(shape_.output_input ? 1 : 0, shape_.attention_width);
+    place(shape_.down_input ? 1 : 0, shape_.feed_forward);
     if (shape_.row_metric)
       m.add("sums of statistics", Heap::main, 2 * sets * real(shape_.kv_heads),
             square(shape_.head_dim));
@@ -197,7 +205,7 @@ class Model {
 
   /// Damped and factored sides, all of them on every rank: H, R, U and with drift D, P, shift.
   void sides(Moment& m) const {
-    for (const backend::InputUnit& unit : planned_units(job_, job_.specs.front(), shard_.length)) {
+    for (const backend::InputUnit& unit : planned_units(job_, job_.specs.front(), shard_.length, step_)) {
       const auto& s = unit.settings;
       double copies = unit.factor ? 3 : 2;
       if (shape_.drift && s.drift != Drift::none && s.alpha != 0)
@@ -222,6 +230,7 @@ class Model {
   const ModelSpec& model_;
   const calib::Shard& shard_;
   int ranks_;
+  backend::BlockStep step_;
   SumShape shape_;
   int threads_;
   Index chunk_sequences_ = 1;
@@ -231,7 +240,7 @@ class Model {
 }  // namespace
 
 std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
-                                              Index length) {
+                                              Index length, const backend::BlockStep& step) {
   Block block;  // nobody touches its weights, so that they take no memory
   const auto names = job.checkpoint.layer_names();
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -243,17 +252,22 @@ std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<
                             {},
                             {}});
   }
-  return backend::plan_layers(job.model(), block, specs, length).units;
+  return backend::plan_layers(job.model(), block, specs, length, step).units;
+}
+
+SumShape largest_sum_shape(const Job& job, const backend::BlockStep& step) {
+  SumShape largest = backend::sum_shape(job.model(), job.specs.front(), job.roles, step);
+  for (const auto& specs : job.specs) {
+    const SumShape shape = backend::sum_shape(job.model(), specs, job.roles, step);
+    if (bytes_of_sums(shape) > bytes_of_sums(largest)) largest = shape;
+  }
+  // The first block's inputs have not drifted, those of its later steps have.
+  largest.drift &= job.model().blocks > 1 || !step.first;
+  return largest;
 }
 
 SumShape largest_sum_shape(const Job& job) {
-  SumShape largest = backend::sum_shape(job.model(), job.specs.front(), job.roles);
-  for (const auto& specs : job.specs) {
-    const SumShape shape = backend::sum_shape(job.model(), specs, job.roles);
-    if (bytes_of_sums(shape) > bytes_of_sums(largest)) largest = shape;
-  }
-  largest.drift &= job.model().blocks > 1;  // the first block's inputs have not drifted
-  return largest;
+  return largest_sum_shape(job, backend::steps_of(Gather::block, job.roles).front());
 }
 
 double block_weights(const Job& job) {
@@ -268,12 +282,20 @@ double end_weights(const ModelSpec& model) {
 }
 
 std::vector<Moment> walk_moments(const Job& job, const calib::Shard& shard, int ranks) {
-  const Model model(job, shard, ranks);
-  return {model.embedding(), model.statistics(), model.factor(), model.solve(), model.advance()};
+  std::vector<Moment> moments;
+  for (const auto& step : backend::steps_of(job.spec.quant.gather, job.roles)) {
+    const Model model(job, shard, ranks, step);
+    if (step.first) moments.push_back(model.embedding());
+    for (const Moment& moment : {model.statistics(), model.factor(), model.solve()})
+      moments.push_back(moment);
+    if (step.last) moments.push_back(model.advance());
+  }
+  return moments;
 }
 
 Moment evaluation_moment(const Job& job, const calib::Shard& shard, int ranks) {
-  return Model(job, shard, ranks).evaluation();
+  return Model(job, shard, ranks, backend::steps_of(job.spec.quant.gather, job.roles).back())
+      .evaluation();
 }
 
 }  // namespace constrictor::pipeline

@@ -29,6 +29,14 @@ class Work {
     return products(2 * weights_) + attention(length) +
            60 * real(4 * model_.hidden + 3 * model_.feed_forward);
   }
+  /// The passes that stop at the inputs of the first three sublayers, for one token: query, key and
+  /// value three times, attention twice, the output layer once.
+  double again(double length) const {
+    const double queries = real(model_.heads * model_.head_dim), hidden = real(model_.hidden);
+    const double keys = real(model_.kv_heads * model_.head_dim);
+    return 2 * attention(length) +
+           products(2 * hidden * (3 * (queries + 2 * keys) + queries));
+  }
   /// What a token adds to a block's sums.
   double statistics(double length, bool drift) const {
     const double kinds =
@@ -96,12 +104,14 @@ double measured_flops() {
 SecondsByPhase predicted_seconds(const Job& job, double flops, int ranks) {
   const Work work(job);
   const double tokens = real(job.calibration.ids.size()), length = real(job.calibration.length());
-  const bool drifts = largest_sum_shape(job).drift;
+  const bool sublayer = job.spec.quant.gather == Gather::sublayer;
+  const bool drifts = largest_sum_shape(job).drift || sublayer;
   SecondsByPhase operations;
   for (Index b = 0; b < job.model().blocks; ++b) {
-    const bool drift = b > 0 && drifts;
+    const bool drift = (b > 0 || sublayer) && drifts;
     operations["statistics"] +=
         tokens * ((b > 0 ? 2 : 1) * work.forward(length) + work.statistics(length, drift));
+    if (sublayer) operations["statistics"] += tokens * 2 * work.again(length);
     operations["factor"] += work.factor(drift);
     operations["solve"] += work.solve(job.specs[static_cast<std::size_t>(b)]);
     operations["advance"] += tokens * work.forward(length);

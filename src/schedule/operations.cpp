@@ -38,8 +38,13 @@ double forward_operations(const ModelSpec& m, Index sequences, Index length) {
 double sum_operations(const SumShape& s, Index sequences, Index length) {
   const double tokens = real(sequences) * real(length);
   double operations = 0;
-  for (const Index n : {s.hidden, s.attention_width, s.hidden, s.feed_forward})
-    operations += tokens * (gram(n) + (s.drift ? cross(n) : 0));
+  const auto place = [&](bool wanted, Index n) {
+    if (wanted) operations += tokens * (gram(n) + (s.drift ? cross(n) : 0));
+  };
+  place(s.attention_input, s.hidden);
+  place(s.output_input, s.attention_width);
+  place(s.mlp_input, s.hidden);
+  place(s.down_input, s.feed_forward);
   if (s.row_metric) operations += tokens * real(s.heads + s.kv_heads) * gram(s.head_dim);
   if (s.value_attention) operations += value_sums(s, sequences, length);
   return operations;
