@@ -41,7 +41,11 @@ class HostBackend final : public Backend {
   }
   void use_sums(const Block& block, LayerInputs& inputs) override {
     CONSTRICTOR_REQUIRE(sums_.has_value());
-    backend::use_sums(shape_, *sums_, block, frequencies_, length_, inputs);
+    backend::use_sums(shape_, sums_->sums, block, frequencies_, length_, inputs);
+    if (sums_->fold)
+      inputs.fold_statistics = [this](const InputUnit& unit) {
+        return hessian::input_statistics(fold_of(shape_), *sums_->fold, unit.place, unit.head);
+      };
   }
   std::vector<QuantizedLayer> solve(const LayerInputs& inputs, SecondsByPhase& seconds) override {
     HostSolver solver(ranks_, inputs);
@@ -89,7 +93,7 @@ class HostBackend final : public Backend {
   std::vector<float> frequencies_;
   SumShape shape_;
   Index length_ = 0;
-  std::optional<BlockSums> sums_;
+  std::optional<GatheredSums> sums_;
 };
 
 }  // namespace

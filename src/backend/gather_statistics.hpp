@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The walk of calibration sequences through one block, on the host.
+#include <optional>
+
 #include "backend/backend.hpp"
 #include "calib/hidden_states.hpp"
 #include "comm/communicator.hpp"
@@ -17,8 +19,13 @@ struct GatherSettings {
   Reduction reduction = Reduction::exact;
 };
 
+struct GatheredSums {
+  BlockSums sums;
+  std::optional<BlockSums> fold;  // of held-out lanes, where there is drift
+};
+
 /// Collective: Backend::gather; every rank gets the sums.
-BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
+GatheredSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
                             const Gathering& gathering, const GatherSettings& settings,
                             calib::HiddenStates& states, SecondsByPhase& seconds,
                             KeptInputs* kept = nullptr);

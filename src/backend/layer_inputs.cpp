@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "hessian/softmax_metric.hpp"
 #include "quant/solvers.hpp"
 
 namespace constrictor::backend {
@@ -33,7 +34,7 @@ bool weighs_values(Role role, const QuantSpec& spec) {
 
 bool has_output_side(Role role, const QuantSpec& spec) {
   if (!quant::solver<float>(spec.method).sides.output) return false;
-  if (role == Role::query || role == Role::key) return spec.row_metric == RowMetric::attention;
+  if (role == Role::query || role == Role::key) return spec.row_metric != RowMetric::none;
   return role == Role::value && spec.value_row_metric == ValueRowMetric::output;
 }
 
@@ -110,12 +111,29 @@ LayerInputs plan_layers(const ModelSpec& model, const Block& block,
   return inputs;
 }
 
+std::vector<View<const float>> weights_of_unit(const LayerInputs& inputs, Index unit) {
+  std::vector<View<const float>> weights;
+  for (const LayerPlan& plan : inputs.layers) {
+    const auto parts = static_cast<Index>(plan.units.size());
+    const Index rows = plan.layer->weight.rows() / parts;
+    for (Index p = 0; p < parts; ++p)
+      if (plan.units[static_cast<std::size_t>(p)] == unit)
+        weights.push_back(plan.layer->weight.view().rows_from(p * rows, rows));
+  }
+  return weights;
+}
+
 void use_sums(const SumShape& shape, const BlockSums& sums, const Block& block,
               const std::vector<float>& frequencies, Index length, LayerInputs& inputs) {
   inputs.input_statistics = [&shape, &sums](const InputUnit& unit) {
     return hessian::input_statistics(shape, sums, unit.place, unit.head);
   };
   inputs.output_hessian = [&, length](const LayerPlan& plan, Index h) {
+    const bool query = plan.layer->role == Role::query;
+    if (plan.layer->role != Role::value && plan.spec.row_metric == RowMetric::softmax)
+      return hessian::softmax_output_hessian(
+          shape, sums,
+          (query ? sums.query_metric : sums.key_metric).at(static_cast<std::size_t>(h)), length);
     switch (plan.layer->role) {
       case Role::query:
         return hessian::query_output_hessian(shape, sums, h / (shape.heads / shape.kv_heads),
@@ -149,7 +167,10 @@ SumShape sum_shape(const ModelSpec& model, const std::vector<QuantSpec>& specs,
     wanted_at(place_of(roles[i])) = true;
     shape.drift |= specs[i].drift != Drift::none && specs[i].alpha != 0;
     shape.value_attention |= weighs_values(roles[i], specs[i]);
-    shape.row_metric |= roles[i] != Role::value && has_output_side(roles[i], specs[i]);
+    if (roles[i] == Role::value || !has_output_side(roles[i], specs[i])) continue;
+    const bool softmax = specs[i].row_metric == RowMetric::softmax;
+    (softmax ? shape.softmax_metric : shape.row_metric) = true;
+    if (softmax) shape.metric_positions = specs[i].metric_positions;
   }
   return shape;
 }

@@ -52,6 +52,8 @@ struct LayerInputs {
   std::vector<InputUnit> units;
   /// Raw statistics, from sums of this run or from a stored file.
   std::function<hessian::InputStatistics(const InputUnit&)> input_statistics;
+  /// The same of held-out sequences, which then choose alpha; empty without (or without drift).
+  std::function<hessian::InputStatistics(const InputUnit&)> fold_statistics;
   /// Raw H_out of head h of a layer.
   std::function<Matrix<float>(const LayerPlan&, Index h)> output_hessian;
 };
@@ -60,6 +62,9 @@ struct LayerInputs {
 /// tokens of a sequence.
 LayerInputs plan_layers(const ModelSpec& model, const Block& block,
                         const std::vector<QuantSpec>& specs, Index length, const BlockStep& step);
+
+/// The rows that a unit serves, of all layers; [rows x inputs] each.
+std::vector<View<const float>> weights_of_unit(const LayerInputs& inputs, Index unit);
 
 /// Statistics from the sums of this run; `sums`, `shape`, `block` and `frequencies` must outlive
 /// the inputs.

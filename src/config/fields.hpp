@@ -30,7 +30,7 @@ void visit_layer_keys(Field& field, Spec& spec) {
   field.word("column_order", spec.column_order, "", {"pivoted"});
   field.word("row_order", spec.row_order, "", {});
   field.word("value_hessian", spec.value_hessian, "", {});
-  field.word("row_metric", spec.row_metric, "", {"softmax"});
+  field.word("row_metric", spec.row_metric, "", {});
   field.word("value_row_metric", spec.value_row_metric, "", {});
   field.number("damping", spec.damping, 1e-8, 1, "share of the mean diagonal added to it");
   field.either("fallback", spec.fallback_rtn, "none", "rtn", "when a factorization fails for good");
@@ -47,6 +47,10 @@ void visit_later_keys(Field& field) {
 template <class Field, class Spec>
 void visit_statistics_keys(Field& field, Spec& spec) {
   field.word("gather", spec.gather, "block | sublayer: again behind each sublayer", {});
+  field.integer("metric_positions", spec.metric_positions, 0, no_limit,
+                "queries of a sequence for row_metric: softmax; 0 = all");
+  field.word("alpha_rule", spec.alpha_rule, "fixed | held_out: best on lanes left out", {});
+  field.integer("held_out_lanes", spec.held_out_lanes, 1, 512, "the last lanes, for held_out");
 }
 
 template <class Visitor, class Run>

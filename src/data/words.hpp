@@ -53,7 +53,8 @@ struct EnumWords<ValueHessian> {
 template <>
 struct EnumWords<RowMetric> {
   static constexpr std::array table = {WordPair<RowMetric>{RowMetric::none, "none"},
-                                       WordPair<RowMetric>{RowMetric::attention, "attention"}};
+                                       WordPair<RowMetric>{RowMetric::attention, "attention"},
+                                       WordPair<RowMetric>{RowMetric::softmax, "softmax"}};
 };
 template <>
 struct EnumWords<ValueRowMetric> {
@@ -64,6 +65,11 @@ template <>
 struct EnumWords<Gather> {
   static constexpr std::array table = {WordPair<Gather>{Gather::block, "block"},
                                        WordPair<Gather>{Gather::sublayer, "sublayer"}};
+};
+template <>
+struct EnumWords<AlphaRule> {
+  static constexpr std::array table = {WordPair<AlphaRule>{AlphaRule::fixed, "fixed"},
+                                       WordPair<AlphaRule>{AlphaRule::held_out, "held_out"}};
 };
 template <>
 struct EnumWords<Reduction> {
@@ -83,11 +89,6 @@ struct EnumWords<Role> {
       WordPair<Role>{Role::value, "value"}, WordPair<Role>{Role::output, "output"},
       WordPair<Role>{Role::gate, "gate"},   WordPair<Role>{Role::up, "up"},
       WordPair<Role>{Role::down, "down"}};
-};
-template <>
-struct EnumWords<Family> {
-  static constexpr std::array table = {WordPair<Family>{Family::llama, "llama"},
-                                       WordPair<Family>{Family::opt, "opt"}};
 };
 template <>
 struct EnumWords<DType> {

@@ -139,6 +139,10 @@ std::string id_of(const Source& source, const RunSpec& spec) {
 
 void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
                          const QuantizeOptions& options, Screen& screen) {
+  if (spec.quant.alpha_rule != AlphaRule::fixed)
+    throw UserError(
+        "quant.alpha_rule: held_out needs calibration sequences; stored statistics have none, set "
+        "fixed");
   const Source source = comm::agree(ranks, [&] { return open_source(options.from_statistics); });
   const std::string id = id_of(source, spec);
   const std::string folder_path =

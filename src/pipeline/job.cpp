@@ -23,6 +23,35 @@ Tokens first_sequences(Tokens tokens, Index wanted) {
   return tokens;
 }
 
+/// UserError for statistics that cannot be had.
+void require_statistics_fit(const Job& job) {
+  const QuantSpec& quant = job.spec.quant;
+  const auto any = [&](auto&& holds) {
+    return std::any_of(job.specs.begin(), job.specs.end(), [&](const auto& layers) {
+      return std::any_of(layers.begin(), layers.end(), holds);
+    });
+  };
+  const bool held_out = quant.alpha_rule == AlphaRule::held_out, cuda = job.spec.run.device == "cuda";
+  if (cuda && any([](const QuantSpec& s) { return s.row_metric == RowMetric::softmax; }))
+    throw UserError("quant.row_metric: softmax is summed up on the host only; set run.device: cpu");
+  if (cuda && held_out)
+    throw UserError("quant.alpha_rule: held_out works on the host only; set run.device: cpu");
+  if (!held_out) return;
+  const Index lanes = job.spec.run.lanes;
+  if (2 * quant.held_out_lanes > lanes)
+    throw UserError("quant.held_out_lanes: " + std::to_string(quant.held_out_lanes) + " of " +
+                    std::to_string(lanes) +
+                    " lanes would make the held-out fold larger than the calibration set; at most "
+                    "half of run.lanes");
+  if (job.calibration.sequences() < lanes)
+    throw UserError("quant.alpha_rule: held_out needs a sequence a lane, but there are " +
+                    std::to_string(job.calibration.sequences()) + " calibration.sequences for " +
+                    std::to_string(lanes) + " run.lanes");
+  if (!any([](const QuantSpec& s) { return s.drift != Drift::none; }))
+    throw UserError(
+        "quant.alpha_rule: held_out chooses the share of the drift, but quant.drift is none");
+}
+
 void plan_layer_specs(Job& job) {
   const auto names = job.checkpoint.layer_names();
   job.specs.clear();
@@ -68,7 +97,7 @@ void replace_weight(const QuantizedLayer& q, Products products, Layer& layer) {
 std::vector<Role> layer_roles(const ModelSpec& model) {
   std::vector<Role> roles{Role::query, Role::key, Role::value, Role::output,
                           Role::gate,  Role::up,  Role::down};
-  if (model.family == Family::opt) std::erase(roles, Role::gate);
+  if (!model.gated) std::erase(roles, Role::gate);
   return roles;
 }
 
@@ -110,6 +139,7 @@ void turn_to(const RunSpec& spec, Job& job) {
   job.products = model::resolved_products(job.model(), spec.run.products);
   job.roles = layer_roles(job.model());
   plan_layer_specs(job);
+  require_statistics_fit(job);
   job.run_id = run_id_of(spec, job);
   job.folder = spec.run.run_dir.empty()
                    ? (std::filesystem::path(spec.run.out) / job.run_id).string()

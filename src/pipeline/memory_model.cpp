@@ -48,6 +48,7 @@ class Model {
       sums(m, sets);
       trace(m, shape_.drift ? 2 : 1);
       if (shape_.value_attention) value_sums(m);
+      if (shape_.softmax_metric) softmax_metric(m);
     }
     weights(m, Heap::main, originals());
     weights(m, Heap::reader, blocks_read());
@@ -154,7 +155,8 @@ class Model {
     }
   }
   void sums(Moment& m, double sets) const {
-    const double kinds = sets * (shape_.drift ? 2 : 1);
+    const bool fold = shape_.drift && job_.spec.quant.alpha_rule == AlphaRule::held_out;
+    const double kinds = sets * (shape_.drift ? 2 : 1) * (fold ? 2 : 1);
     const auto place = [&](double count, Index n) {
       m.add("sums of statistics", Heap::main, count * kinds, square(n));
     };
@@ -163,9 +165,9 @@ class Model {
           shape_.hidden);
     place(shape_.output_input ? 1 : 0, shape_.attention_width);
     place(shape_.down_input ? 1 : 0, shape_.feed_forward);
-    if (shape_.row_metric)
-      m.add("sums of statistics", Heap::main, 2 * sets * real(shape_.kv_heads),
-            square(shape_.head_dim));
+    const double metrics = (shape_.row_metric ? 2 * real(shape_.kv_heads) : 0) +
+                           (shape_.softmax_metric ? real(shape_.heads + shape_.kv_heads) : 0);
+    m.add("sums of statistics", Heap::main, metrics * sets, square(shape_.head_dim));
   }
 
   /// What one forward pass leaves for the statistics, and what it needs on its way.
@@ -175,13 +177,13 @@ class Model {
     };
     matrix(3 * passes, real(model_.hidden));
     matrix(passes, attention_widths() + real(model_.heads * model_.head_dim));
-    matrix(passes + (model_.family == Family::llama ? 1 : 0), real(model_.feed_forward));
+    matrix(passes + (model_.gated ? 1 : 0), real(model_.feed_forward));
     if (bf16()) matrix(0.5 * passes, real(model_.feed_forward));
     attention(m);
   }
   /// A forward pass that keeps its output only.
   void chunk(Moment& m, double tokens) const {
-    const double mlp = real(model_.feed_forward) * (model_.family == Family::llama ? 2 : 1);
+    const double mlp = real(model_.feed_forward) * (model_.gated ? 2 : 1);
     const double widths = std::max(mlp, attention_widths()) * (bf16() ? 1.5 : 1);
     m.add("a chunk of tokens", Heap::main, 2, 4 * tokens * real(model_.hidden));
     m.add("a chunk of tokens", Heap::main, 2, 2 * tokens * widths);
@@ -191,6 +193,18 @@ class Model {
     const double bytes = 4 * real(std::min<Index>(128, shard_.length)) * real(shard_.length);
     m.add("attention probabilities", Heap::main, 1, bytes);
     m.add("attention probabilities", Heap::workers, threads_ - 1, bytes);
+  }
+  /// Of one head a thread: probabilities of a tile, weights of all positions, two stacks of a tile.
+  void softmax_metric(Moment& m) const {
+    const Index wanted = shape_.metric_positions, d = shape_.head_dim;
+    const double counted = real(wanted == 0 ? shard_.length : std::min(wanted, shard_.length));
+    const double stacked = std::max(512., real(d)), length = real(shard_.length);
+    const double of_one =
+        4 * (counted * (length + real(d)) + stacked * (2 * real(d) + std::max(length, counted)) +
+             length * (real(d) + stacked / real(d)));
+    m.add("attention probabilities", Heap::main, 1, of_one);
+    m.add("attention probabilities", Heap::workers, threads_ - 1, of_one);
+    m.add("a chunk of tokens", Heap::main, 2 * real(chunk_sequences_ * shape_.heads), square(d));
   }
   void value_sums(Moment& m) const {
     const double paths = shape_.drift ? 2 : 1, width = tokens_ * real(model_.hidden);

@@ -105,6 +105,8 @@ void quantize_step(Walk& walk, const backend::BlockStep& step, const Block& orig
   backend::Gathering gathering{
       original, block, backend::sum_shape(job.model(), specs, job.roles, step), step.last};
   gathering.shape.drift &= !gathering.one_path(walk.states);
+  if (job.spec.quant.alpha_rule == AlphaRule::held_out)
+    gathering.held_out_lanes = job.spec.quant.held_out_lanes;
   backend::KeptInputs kept{job.spec.run.keep.activations, step.roles, {}};
   walk.backend.gather(gathering, walk.states, &kept, record.seconds_by_phase);
   backend::LayerInputs inputs =

@@ -43,12 +43,18 @@ class Work {
         drift ? 3 : 1;  // half a square for the Gram sum, a whole one for the drift
     double sums = kinds * (2 * squared(model_.hidden) + squared(shape_.attention_width) +
                            squared(model_.feed_forward));
-    if (!shape_.value_attention) return products(sums);
+    double metric = 0;
+    if (shape_.softmax_metric) {
+      const double wanted = real(shape_.metric_positions);
+      const double counted = wanted == 0 ? length : std::min(length, wanted);
+      metric = real(model_.heads) * counted * 4 * squared(model_.head_dim) / 0.5;  // float32
+    }
+    if (!shape_.value_attention) return products(sums) + metric;
     const double paths = drift ? 2 : 1, heads = real(model_.kv_heads);
     sums += heads * kinds * squared(model_.hidden);
     sums +=
         paths * (real(model_.heads) * length * length + heads * 2 * length * real(model_.hidden));
-    return products(sums) + paths * attention(length);
+    return products(sums) + paths * attention(length) + metric;
   }
   /// Factors of all input sides of a block.
   double factor(bool drift) const {

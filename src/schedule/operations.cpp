@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schedule/operations.hpp"
 
+#include <algorithm>
+
 namespace constrictor::schedule {
 namespace {
 
@@ -26,7 +28,7 @@ double value_sums(const SumShape& s, Index sequences, Index length) {
 
 double linear_weights(const ModelSpec& m) {
   const double attention = real(m.hidden) * real(2 * (m.heads + m.kv_heads) * m.head_dim);
-  const double mlp_layers = m.family == Family::llama ? 3 : 2;
+  const double mlp_layers = m.gated ? 3 : 2;
   return attention + mlp_layers * real(m.hidden) * real(m.feed_forward);
 }
 
@@ -46,6 +48,11 @@ double sum_operations(const SumShape& s, Index sequences, Index length) {
   place(s.mlp_input, s.hidden);
   place(s.down_input, s.feed_forward);
   if (s.row_metric) operations += tokens * real(s.heads + s.kv_heads) * gram(s.head_dim);
+  if (s.softmax_metric) {  // stacks of queries and of keys, [d x keys] [keys x d] a position
+    const Index counted = s.metric_positions == 0 ? length : std::min(length, s.metric_positions);
+    const double d2 = square(s.head_dim), a_head = 2 * d2 * real(length) * real(counted);
+    operations += real(sequences) * real(s.heads) * (a_head + real(counted) * d2 * real(s.head_dim));
+  }
   if (s.value_attention) operations += value_sums(s, sequences, length);
   return operations;
 }
