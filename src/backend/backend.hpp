@@ -40,8 +40,8 @@ struct Gathering {
   const Block& quant;  // for x~: layers quantized in earlier steps of this block replaced; the same
                        // object as `full` while there are none
   SumShape shape;
-  bool last = true;            // moves `states.full` on
-  Index held_out_lanes = 0;    // the last lanes, which have sums of their own
+  bool last = true;          // moves `states.full` on
+  Index held_out_lanes = 0;  // the last lanes, which have sums of their own
 
   bool with_fold() const { return held_out_lanes > 0 && shape.drift; }
   bool one_block() const { return &full == &quant; }

@@ -36,9 +36,8 @@ BlockTrace inputs_on_host(const device::Context& gpu, const DeviceTrace<E>& trac
 template <class E>
 class GatheringWalk final : public ChunkVisitor {
  public:
-  GatheringWalk(const DeviceRank& rank, const Gathering& gathering,
-                const GatheredBlocks<E>& blocks, const calib::HiddenStates& states,
-                KeptInputs* kept)
+  GatheringWalk(const DeviceRank& rank, const Gathering& gathering, const GatheredBlocks<E>& blocks,
+                const calib::HiddenStates& states, KeptInputs* kept)
       : rank_(rank),
         gathering_(gathering),
         blocks_(blocks),

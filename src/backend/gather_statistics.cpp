@@ -49,12 +49,12 @@ class Gatherer {
            calib::HiddenStates& states, KeptInputs* kept)
       : model_(model), gathering_(gathering), settings_(settings), states_(states), kept_(kept) {
     if (gathering.shape.softmax_metric)
-      metric_ = hessian::softmax_metric(gathering.shape,
-                                        gathering.full.layer(Role::output).weight.view(),
-                                        model::rope_frequencies(model), states.shard().length);
+      metric_ =
+          hessian::softmax_metric(gathering.shape, gathering.full.layer(Role::output).weight.view(),
+                                  model::rope_frequencies(model), states.shard().length);
   }
 
-  /// Adds the chunks of a lane. A target without a chunk is zero in the end.
+  /// Adds the chunks of a lane to a target.
   void add_lane(Index lane, const Target& target) {
     for (const Chunk& chunk : calib::chunks_of_lane(states_.shard(), lane)) {
       leave_when_asked();

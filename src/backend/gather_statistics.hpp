@@ -26,9 +26,9 @@ struct GatheredSums {
 
 /// Collective: Backend::gather; every rank gets the sums.
 GatheredSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
-                            const Gathering& gathering, const GatherSettings& settings,
-                            calib::HiddenStates& states, SecondsByPhase& seconds,
-                            KeptInputs* kept = nullptr);
+                               const Gathering& gathering, const GatherSettings& settings,
+                               calib::HiddenStates& states, SecondsByPhase& seconds,
+                               KeptInputs* kept = nullptr);
 
 /// Collective: moves `states.quant` through the quantized block and compares with `states.full`.
 OutputError advance_quantized(const comm::Communicator& ranks, const ModelSpec& model,

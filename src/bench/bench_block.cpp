@@ -71,8 +71,8 @@ BenchBlock measured_block(const BenchSetup& setup, backend::Backend& backend, co
   const double start = wall_seconds();
   backend.gather({block, block, demand.shape}, states, nullptr, seconds);
   const auto specs = specs_of(setup.model, setup.spec.quant, index);
-  backend::LayerInputs inputs =
-      backend::plan_layers(setup.model, block, specs, setup.options.length, whole_block(setup.model));
+  backend::LayerInputs inputs = backend::plan_layers(
+      setup.model, block, specs, setup.options.length, whole_block(setup.model));
   backend.use_sums(block, inputs);
   record.layers = backend.solve(inputs, seconds);
   pipeline::apply(record.layers, setup.products, block);

@@ -33,7 +33,8 @@ void check(const comm::Communicator& ranks, const RunSpec& spec, const BenchOpti
     throw UserError("bench: measures quant.gather: block and quant.alpha_rule: fixed only");
   for (const QuantSpec& layer : specs_of(model, spec.quant, 0))
     if (options.device.name == "cuda" && layer.row_metric == RowMetric::softmax)
-      throw UserError("quant.row_metric: softmax is summed up on the host only; set run.device: cpu");
+      throw UserError(
+          "quant.row_metric: softmax is summed up on the host only; set run.device: cpu");
   if (options.scaling && options.blocks < 2)
     throw UserError("bench: --scaling needs a block with drift; use --blocks 2 or more");
 }

@@ -46,7 +46,7 @@ struct BlockSums {
   std::vector<Matrix<float>> key_gram;    // [kv_heads], each [d x d]: Σ k k', after RoPE
   std::vector<Matrix<float>> query_metric;  // [heads], each [d x d], see hessian/softmax_metric.hpp
   std::vector<Matrix<float>> key_metric;    // [kv_heads], each [d x d]; upper triangles like gram
-  std::vector<Index> tokens{0};             // one number; a vector so that it travels like the others
+  std::vector<Index> tokens{0};  // one number; a vector so that it travels like the others
 
   /// Sums of nothing yet: the first chunk overwrites what the matrices hold (they are as large as the
   /// weights, and there is one set per lane). A set that stays without chunk needs `clear`.
@@ -96,10 +96,12 @@ struct BlockSums {
 /// Bytes of one set of sums.
 inline Index bytes_of_sums(const SumShape& s) {
   const auto place = [](bool wanted, Index in) { return wanted ? in * in : 0; };
-  const Index places = place(s.attention_input, s.hidden) + place(s.output_input, s.attention_width) +
-                       place(s.mlp_input, s.hidden) + place(s.down_input, s.feed_forward) +
+  const Index places = place(s.attention_input, s.hidden) +
+                       place(s.output_input, s.attention_width) + place(s.mlp_input, s.hidden) +
+                       place(s.down_input, s.feed_forward) +
                        (s.value_attention ? s.kv_heads * s.hidden * s.hidden : 0);
-  const Index metrics = (s.row_metric ? 2 * s.kv_heads : 0) + (s.softmax_metric ? s.heads + s.kv_heads : 0);
+  const Index metrics =
+      (s.row_metric ? 2 * s.kv_heads : 0) + (s.softmax_metric ? s.heads + s.kv_heads : 0);
   return 4 * (places * (s.drift ? 2 : 1) + metrics * s.head_dim * s.head_dim);
 }
 

@@ -63,8 +63,7 @@ struct DeviceSums {
       return DeviceInputSums{square(in, what),
                              shape.drift ? square(in, what) : device::DeviceMatrix<float>()};
     };
-    if (shape.attention_input)
-      attention_input = place(shape.hidden, "sums of the attention input");
+    if (shape.attention_input) attention_input = place(shape.hidden, "sums of the attention input");
     if (shape.output_input)
       output_input = place(shape.attention_width, "sums of the attention output");
     if (shape.mlp_input) mlp_input = place(shape.hidden, "sums of the MLP input");

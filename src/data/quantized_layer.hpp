@@ -28,7 +28,8 @@ struct QuantizedLayer {
   double loss_after = 0;     // L(Q) of what is stored
   double loss_rounding = 0;  // L of plain rounding on the same grid
   double loss_scale = 0;     // tr(H_out W H_in W')
-  double alpha_used = 0;     // share of the drift that was corrected, mean of the input sides'; 0 = none
+  double alpha_used =
+      0;  // share of the drift that was corrected, mean of the input sides'; 0 = none
   double damping = 0;        // λ that the factorization took, the largest of the layer's matrices
   int damping_retries = 0;
   Index dead_columns = 0;         // inputs that are always zero

@@ -47,8 +47,8 @@ void rotate_back(const kernels::RopeTable& table, Index position, float* x, Inde
 
 /// One query head on one sequence.
 struct Head {
-  View<const float> q, k, v;   // [L x d], q and k after RoPE
-  View<const float> root;      // F
+  View<const float> q, k, v;       // [L x d], q and k after RoPE
+  View<const float> root;          // F
   View<float> query_sum, key_sum;  // [d x d] out
 };
 
@@ -101,7 +101,8 @@ void sum_keys(const SoftmaxMetric& metric, const Head& head, View<const float> q
   for (Index r = 0; r < d; ++r) std::fill_n(head.key_sum.row(r), d, 0.f);
   for (Index t = 0; t < pieces(L, width); ++t) {
     const Piece tile = piece(L, width, t);
-    const auto seen = std::lower_bound(metric.positions.begin(), metric.positions.end(), tile.first);
+    const auto seen =
+        std::lower_bound(metric.positions.begin(), metric.positions.end(), tile.first);
     const auto first = static_cast<Index>(seen - metric.positions.begin());
     const Index n = tile.size(), rows = count - first;
     if (rows == 0) break;  // no query that counts looks at these keys

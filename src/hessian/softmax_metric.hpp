@@ -4,8 +4,8 @@
 // queries and keys make of the attention's output, to first order.
 //
 // With a_lm the probabilities of query position l, v_m the rows of values, F' F = W_o,h' W_o,h and
-// vbar_l = Σ_m a_lm v_m, an error d of query l moves the output by F M_l d / √d_h, and an error d of
-// key m moves that of position l by a_lm F (v_m - vbar_l) q_l' d / √d_h:
+// vbar_l = Σ_m a_lm v_m, an error d of query l moves the output by F M_l d / √d_h, and an error d
+// of key m moves that of position l by a_lm F (v_m - vbar_l) q_l' d / √d_h:
 //
 //   M_l = Σ_m a_lm (v_m - vbar_l) k_m'                                        (d_h x d_h)
 //   query head h   Σ_l R_l' M_l' F' F M_l R_l

@@ -13,8 +13,8 @@ using constrictor::BlockTrace;
 /// `output_only`: everything else is freed as soon as it has been used, and empty in the result.
 enum class Keep { output_only, layer_inputs };
 
-/// How far a pass goes: to queries, keys and values, to the inputs of the output layer or the MLP, or
-/// to the block's output. What comes later is empty in the result.
+/// How far a pass goes: to queries, keys and values, to the inputs of the output layer or the MLP,
+/// or to the block's output. What comes later is empty in the result.
 enum class Until { attention, output, mlp, end };
 
 /// One transformer block on whole sequences; positions start at 0 in each.

@@ -268,8 +268,8 @@ std::vector<DeviceMoment> device_moments(const Job& job, const calib::Shard& sha
   for (const auto& step : backend::steps_of(job.spec.quant.gather, job.roles)) {
     const Model model(job, shard, ranks, step);
     if (step.first) moments.push_back(model.embedding());
-    for (const DeviceMoment& moment : {model.forward(), model.statistics(), model.reduction(),
-                                       model.factor(), model.solve()})
+    for (const DeviceMoment& moment :
+         {model.forward(), model.statistics(), model.reduction(), model.factor(), model.solve()})
       moments.push_back(moment);
     if (!step.last) continue;
     for (const DeviceMoment& moment : {model.advance(), model.evaluation(), model.scores()})

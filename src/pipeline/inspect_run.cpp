@@ -34,7 +34,8 @@ void inspect_run(const std::string& run_dir, Screen& screen) {
                   fact_text(fact));
   screen.line("");
   std::vector<Screen::Row> rows{{"block", "layer", "method", "bits", "loss", "before refinement",
-                                 "rounding", "alpha", "damping", "retries", "dead", "condition", "seconds"}};
+                                 "rounding", "alpha", "damping", "retries", "dead", "condition",
+                                 "seconds"}};
   std::vector<std::string> warnings;
   for (const Index b : io::finished_blocks(run_dir)) {
     const auto record =
@@ -45,9 +46,9 @@ void inspect_run(const std::string& run_dir, Screen& screen) {
                       std::to_string(layer.spec.bits), short_number(layer.relative_loss()),
                       short_number(layer.loss_before / scale),
                       short_number(layer.loss_rounding / scale), short_number(layer.alpha_used),
-                      short_number(layer.damping),
-                      std::to_string(layer.damping_retries), std::to_string(layer.dead_columns),
-                      short_number(layer.condition_estimate), short_number(layer.seconds)});
+                      short_number(layer.damping), std::to_string(layer.damping_retries),
+                      std::to_string(layer.dead_columns), short_number(layer.condition_estimate),
+                      short_number(layer.seconds)});
       for (auto& words : layer_warnings(b, layer)) warnings.push_back(std::move(words));
     }
     rows.push_back({std::to_string(b), "(output)", "", "",

@@ -31,7 +31,8 @@ void require_statistics_fit(const Job& job) {
       return std::any_of(layers.begin(), layers.end(), holds);
     });
   };
-  const bool held_out = quant.alpha_rule == AlphaRule::held_out, cuda = job.spec.run.device == "cuda";
+  const bool held_out = quant.alpha_rule == AlphaRule::held_out,
+             cuda = job.spec.run.device == "cuda";
   if (cuda && any([](const QuantSpec& s) { return s.row_metric == RowMetric::softmax; }))
     throw UserError("quant.row_metric: softmax is summed up on the host only; set run.device: cpu");
   if (cuda && held_out)

@@ -219,7 +219,8 @@ class Model {
 
   /// Damped and factored sides, all of them on every rank: H, R, U and with drift D, P, shift.
   void sides(Moment& m) const {
-    for (const backend::InputUnit& unit : planned_units(job_, job_.specs.front(), shard_.length, step_)) {
+    for (const backend::InputUnit& unit :
+         planned_units(job_, job_.specs.front(), shard_.length, step_)) {
       const auto& s = unit.settings;
       double copies = unit.factor ? 3 : 2;
       if (shape_.drift && s.drift != Drift::none && s.alpha != 0)
@@ -252,48 +253,6 @@ class Model {
 };
 
 }  // namespace
-
-std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
-                                              Index length, const backend::BlockStep& step) {
-  Block block;  // nobody touches its weights, so that they take no memory
-  const auto names = job.checkpoint.layer_names();
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const Role role = job.roles[i];
-    block.layers.push_back({names[i],
-                            role,
-                            Matrix<float>::uninitialized(layer_outputs(job.model(), role),
-                                                         layer_inputs(job.model(), role)),
-                            {},
-                            {}});
-  }
-  return backend::plan_layers(job.model(), block, specs, length, step).units;
-}
-
-SumShape largest_sum_shape(const Job& job, const backend::BlockStep& step) {
-  SumShape largest = backend::sum_shape(job.model(), job.specs.front(), job.roles, step);
-  for (const auto& specs : job.specs) {
-    const SumShape shape = backend::sum_shape(job.model(), specs, job.roles, step);
-    if (bytes_of_sums(shape) > bytes_of_sums(largest)) largest = shape;
-  }
-  // The first block's inputs have not drifted, those of its later steps have.
-  largest.drift &= job.model().blocks > 1 || !step.first;
-  return largest;
-}
-
-SumShape largest_sum_shape(const Job& job) {
-  return largest_sum_shape(job, backend::steps_of(Gather::block, job.roles).front());
-}
-
-double block_weights(const Job& job) {
-  double numbers = 0;
-  for (const Role role : job.roles)
-    numbers += real(layer_inputs(job.model(), role)) * real(layer_outputs(job.model(), role));
-  return numbers;
-}
-
-double end_weights(const ModelSpec& model) {
-  return real(model.vocabulary) * real(model.embedding_width) * (model.tied_embeddings ? 1 : 2);
-}
 
 std::vector<Moment> walk_moments(const Job& job, const calib::Shard& shard, int ranks) {
   std::vector<Moment> moments;

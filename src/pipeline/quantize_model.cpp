@@ -102,8 +102,8 @@ void quantize_step(Walk& walk, const backend::BlockStep& step, const Block& orig
                    io::BlockRecord& record) {
   const Job& job = walk.job;
   const auto& specs = job.specs[static_cast<std::size_t>(block.index)];
-  backend::Gathering gathering{
-      original, block, backend::sum_shape(job.model(), specs, job.roles, step), step.last};
+  backend::Gathering gathering{original, block,
+                               backend::sum_shape(job.model(), specs, job.roles, step), step.last};
   gathering.shape.drift &= !gathering.one_path(walk.states);
   if (job.spec.quant.alpha_rule == AlphaRule::held_out)
     gathering.held_out_lanes = job.spec.quant.held_out_lanes;

@@ -34,8 +34,7 @@ class Work {
   double again(double length) const {
     const double queries = real(model_.heads * model_.head_dim), hidden = real(model_.hidden);
     const double keys = real(model_.kv_heads * model_.head_dim);
-    return 2 * attention(length) +
-           products(2 * hidden * (3 * (queries + 2 * keys) + queries));
+    return 2 * attention(length) + products(2 * hidden * (3 * (queries + 2 * keys) + queries));
   }
   /// What a token adds to a block's sums.
   double statistics(double length, bool drift) const {

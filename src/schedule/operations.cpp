@@ -51,7 +51,8 @@ double sum_operations(const SumShape& s, Index sequences, Index length) {
   if (s.softmax_metric) {  // stacks of queries and of keys, [d x keys] [keys x d] a position
     const Index counted = s.metric_positions == 0 ? length : std::min(length, s.metric_positions);
     const double d2 = square(s.head_dim), a_head = 2 * d2 * real(length) * real(counted);
-    operations += real(sequences) * real(s.heads) * (a_head + real(counted) * d2 * real(s.head_dim));
+    operations +=
+        real(sequences) * real(s.heads) * (a_head + real(counted) * d2 * real(s.head_dim));
   }
   if (s.value_attention) operations += value_sums(s, sequences, length);
   return operations;

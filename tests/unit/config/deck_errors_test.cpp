@@ -32,7 +32,7 @@ TEST(DeckErrors, UnknownKeys) {
       "symmetric, "
       "grid, rows_at_once, drift, alpha, adaptive_grid, refine_passes, column_order, row_order, "
       "value_hessian, row_metric, value_row_metric, damping, fallback, beam, polish, gather, "
-      "layers");
+      "metric_positions, alpha_rule, held_out_lanes, layers");
   EXPECT_EQ(complaint(smallest + "quantization: {bits: 2}\n"),
             "deck.yaml:3: quantization: unknown key; known keys are model, calibration, quant, "
             "evaluation, run");
@@ -117,8 +117,10 @@ TEST(DeckErrors, FeaturesOfLaterVersions) {
             "deck.yaml:4: quant.beam: '4' is not in this version; allowed: 1");
   EXPECT_EQ(quant_complaint("polish: 2"),
             "deck.yaml:4: quant.polish: '2' is not in this version; allowed: 0");
-  EXPECT_EQ(quant_complaint("gather: sublayer"),
-            "deck.yaml:4: quant.gather: 'sublayer' is not in this version; allowed: block");
+  EXPECT_EQ(quant_complaint("gather: layer"),
+            "deck.yaml:4: quant.gather: 'layer' is not known; allowed: block, sublayer");
+  EXPECT_EQ(quant_complaint("held_out_lanes: 0"),
+            "deck.yaml:4: quant.held_out_lanes: 0 is out of range, allowed 1..512");
 }
 
 TEST(DeckErrors, LayerOverrides) {
