@@ -18,6 +18,17 @@ bool matches(std::string_view pattern, std::string_view name) {
   return false;
 }
 
+namespace {
+
+/// Sequential drift corrects later columns with the weights that one path of codes has left.
+void require_beam_fits_drift(const QuantSpec& spec, const std::string& layer_name) {
+  if (spec.beam == 1 || spec.drift != Drift::sequential) return;
+  throw UserError("quant.beam: " + std::to_string(spec.beam) +
+                  " needs quant.drift: none or exact, but it is sequential for " + layer_name);
+}
+
+}  // namespace
+
 QuantSpec layer_spec(const QuantSpec& quant, Index block, const std::string& layer_name) {
   const std::string full_name = std::to_string(block) + "." + layer_name;
   QuantSpec spec = quant;
@@ -41,6 +52,7 @@ QuantSpec layer_spec(const QuantSpec& quant, Index block, const std::string& lay
     visit_layer_keys(reader, spec);
     reader.finish();
   }
+  require_beam_fits_drift(spec, layer_name);
   return spec;
 }
 

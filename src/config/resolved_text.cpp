@@ -52,8 +52,9 @@ class DeckText : public WriteFields {
 };
 
 /// Keys that came after the first version, with the value that leaves a run as it was before them.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> unchanged_when_off = {
-    {{"gather", "block"},
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> unchanged_when_off = {
+    {{"beam", "1"},
+     {"gather", "block"},
      {"metric_positions", "0"},
      {"alpha_rule", "fixed"},
      {"held_out_lanes", "2"}}};

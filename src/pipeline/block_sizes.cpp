@@ -39,6 +39,13 @@ SumShape largest_sum_shape(const Job& job) {
   return largest_sum_shape(job, backend::steps_of(Gather::block, job.roles).front());
 }
 
+bool any_beam(const Job& job) {
+  for (const auto& specs : job.specs)
+    for (const QuantSpec& spec : specs)
+      if (spec.beam > 1) return true;
+  return false;
+}
+
 double block_weights(const Job& job) {
   double numbers = 0;
   for (const Role role : job.roles)

@@ -23,21 +23,17 @@ Tokens first_sequences(Tokens tokens, Index wanted) {
   return tokens;
 }
 
-/// UserError for statistics that cannot be had.
-void require_statistics_fit(const Job& job) {
+/// UserError when there are no lanes to hold out, or nothing to choose by them.
+void require_held_out_fit(const Job& job) {
   const QuantSpec& quant = job.spec.quant;
   const auto any = [&](auto&& holds) {
     return std::any_of(job.specs.begin(), job.specs.end(), [&](const auto& layers) {
       return std::any_of(layers.begin(), layers.end(), holds);
     });
   };
-  const bool held_out = quant.alpha_rule == AlphaRule::held_out,
-             cuda = job.spec.run.device == "cuda";
-  if (cuda && any([](const QuantSpec& s) { return s.row_metric == RowMetric::softmax; }))
-    throw UserError("quant.row_metric: softmax is summed up on the host only; set run.device: cpu");
-  if (cuda && held_out)
-    throw UserError("quant.alpha_rule: held_out works on the host only; set run.device: cpu");
-  if (!held_out) return;
+  if (quant.alpha_rule == AlphaRule::fixed) return;
+  if (job.spec.run.device == "cuda")
+    throw UserError("run.device: cuda has no quant.alpha_rule: held_out yet; use run.device=cpu");
   const Index lanes = job.spec.run.lanes;
   if (2 * quant.held_out_lanes > lanes)
     throw UserError("quant.held_out_lanes: " + std::to_string(quant.held_out_lanes) + " of " +
@@ -53,6 +49,16 @@ void require_statistics_fit(const Job& job) {
         "quant.alpha_rule: held_out chooses the share of the drift, but quant.drift is none");
 }
 
+void require_device_can(const std::string& device, const QuantSpec& spec, const std::string& name) {
+  if (device == "cuda" && spec.row_metric == RowMetric::softmax)
+    throw UserError("run.device: cuda has no quant.row_metric: softmax yet, which " + name +
+                    " asks for; use run.device=cpu");
+  if (device != "cuda" || (spec.beam == 1 && spec.column_order != Order::pivoted)) return;
+  throw UserError(
+      "run.device: cuda has no quant.beam and no quant.column_order: pivoted yet, which " + name +
+      " asks for; use run.device=cpu");
+}
+
 void plan_layer_specs(Job& job) {
   const auto names = job.checkpoint.layer_names();
   job.specs.clear();
@@ -64,6 +70,7 @@ void plan_layer_specs(Job& job) {
     job.specs.emplace_back();
     for (std::size_t l = 0; l < names.size(); ++l) {
       job.specs.back().push_back(config::layer_spec(job.spec.quant, b, names[l]));
+      require_device_can(job.spec.run.device, job.specs.back().back(), names[l]);
       config::require_groups_fit(job.specs.back().back(), names[l],
                                  layer_inputs(job.model(), job.roles[l]));
     }
@@ -140,7 +147,7 @@ void turn_to(const RunSpec& spec, Job& job) {
   job.products = model::resolved_products(job.model(), spec.run.products);
   job.roles = layer_roles(job.model());
   plan_layer_specs(job);
-  require_statistics_fit(job);
+  require_held_out_fit(job);
   job.run_id = run_id_of(spec, job);
   job.folder = spec.run.run_dir.empty()
                    ? (std::filesystem::path(spec.run.out) / job.run_id).string()
