@@ -123,7 +123,8 @@ SideFacts DeviceSolver::facts(Index unit) const {
   const Side& side = sides_[static_cast<std::size_t>(unit)];
   return {side.input.order,     static_cast<Index>(side.input.dead.size()),
           side.input.damping,   side.input.retries,
-          side.input.condition, side.failure};
+          side.input.condition, side.failure,
+          side.input.alpha};
 }
 
 TaskResult DeviceSolver::round_plainly(const RowTask& task) {

@@ -69,6 +69,7 @@ QuantizedLayer empty_layer(const LayerPlan& plan, const BlockSolver& solver,
   layer.rank = owner[static_cast<std::size_t>(plan.units.front())];
   for (const Index u : plan.units) {
     const SideFacts side = solver.facts(u);
+    layer.alpha_used += side.alpha / static_cast<double>(plan.units.size());
     layer.damping = std::max(layer.damping, side.damping);
     layer.damping_retries = std::max(layer.damping_retries, side.retries);
     layer.dead_columns = std::max(layer.dead_columns, side.dead);

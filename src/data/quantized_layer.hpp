@@ -30,6 +30,8 @@ struct QuantizedLayer {
   double loss_scale = 0;              // tr(H_out W H_in W')
   std::vector<double> loss_by_stage;  // L(Q) after each of stages_of(spec)
   Index frozen_scales = 0;            // groups of a row whose codes all equal the zero point
+  double alpha_used =
+      0;               // share of the drift that was corrected, mean of the input sides'; 0 = none
   double damping = 0;  // λ that the factorization took, the largest of the layer's matrices
   int damping_retries = 0;
   Index dead_columns = 0;         // inputs that are always zero

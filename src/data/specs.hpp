@@ -19,8 +19,10 @@ enum class GridSearch { minmax, mse, hessian };
 enum class Drift { none, sequential, exact };
 enum class Order { original, descending, pivoted };
 enum class ValueHessian { attention, input };
-enum class RowMetric { none, attention };
+enum class RowMetric { none, attention, softmax };
 enum class ValueRowMetric { none, output };
+enum class Gather { block, sublayer };
+enum class AlphaRule { fixed, held_out };
 enum class Reduction { exact, fast };
 
 struct ModelChoice {
@@ -64,6 +66,12 @@ struct QuantSpec {
   ValueRowMetric value_row_metric = ValueRowMetric::none;
   double damping = 0.01;      // λ in H <- H + λ mean(diag H) I
   bool fallback_rtn = false;  // plain rounding when a factorization fails for good
+
+  // Of the whole run, not of a layer.
+  Gather gather = Gather::block;  // sublayer: statistics again behind each quantized sublayer
+  Index metric_positions = 0;     // query positions of a sequence behind `softmax`; 0 = all
+  AlphaRule alpha_rule = AlphaRule::fixed;  // held_out: alpha from lanes left out of the sums
+  Index held_out_lanes = 2;                 // the last lanes, with alpha_rule: held_out
 
   /// Overrides by pattern: layer name ("mlp.down_proj") or "3.mlp.down_proj", '*' allowed.
   /// config/ resolves them; see `layer_spec`.

@@ -55,12 +55,23 @@ struct EnumWords<ValueHessian> {
 template <>
 struct EnumWords<RowMetric> {
   static constexpr std::array table = {WordPair<RowMetric>{RowMetric::none, "none"},
-                                       WordPair<RowMetric>{RowMetric::attention, "attention"}};
+                                       WordPair<RowMetric>{RowMetric::attention, "attention"},
+                                       WordPair<RowMetric>{RowMetric::softmax, "softmax"}};
 };
 template <>
 struct EnumWords<ValueRowMetric> {
   static constexpr std::array table = {WordPair<ValueRowMetric>{ValueRowMetric::none, "none"},
                                        WordPair<ValueRowMetric>{ValueRowMetric::output, "output"}};
+};
+template <>
+struct EnumWords<Gather> {
+  static constexpr std::array table = {WordPair<Gather>{Gather::block, "block"},
+                                       WordPair<Gather>{Gather::sublayer, "sublayer"}};
+};
+template <>
+struct EnumWords<AlphaRule> {
+  static constexpr std::array table = {WordPair<AlphaRule>{AlphaRule::fixed, "fixed"},
+                                       WordPair<AlphaRule>{AlphaRule::held_out, "held_out"}};
 };
 template <>
 struct EnumWords<Reduction> {

@@ -48,9 +48,10 @@ void add_row_metrics(const SumShape& shape, const BlockTrace& quant, BlockSums& 
 }  // namespace
 
 void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full,
-                Index length, Products products, BlockSums& sums) {
+                Index length, Products products, BlockSums& sums, const SoftmaxMetric* metric) {
   CONSTRICTOR_REQUIRE((full != nullptr) == shape.drift, shape.drift);
   const auto place = [&](Matrix<float> BlockTrace::*member, InputSums& target) {
+    if (target.gram.empty()) return;
     add_place(quant.*member, full != nullptr ? &(full->*member) : nullptr, products, sums.beta(),
               target);
   };
@@ -60,6 +61,10 @@ void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace
   place(&BlockTrace::down_input, sums.down_input);
   if (shape.row_metric && shape.qk_norm) add_head_norm_metrics(shape, quant, length, sums);
   if (shape.row_metric && !shape.qk_norm) add_row_metrics(shape, quant, sums);
+  if (shape.softmax_metric) {
+    CONSTRICTOR_REQUIRE(metric != nullptr);
+    add_softmax_metric(*metric, shape, quant, length, sums);
+  }
   if (shape.value_attention) add_value_sums(shape, quant, full, length, products, sums.beta(), sums.value);
   sums.tokens[0] += quant.attention_input.rows();
 }

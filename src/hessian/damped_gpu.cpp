@@ -77,6 +77,7 @@ bool take_drift(const device::Context& gpu, DeviceMatrix<float> D, const FactorS
   if (settings.drift == Drift::none || settings.alpha == 0 || D.empty() ||
       kernels::first_not_zero(gpu, D.view()) < 0)
     return false;
+  side.alpha = settings.alpha;
   kernels::scale(gpu.main(), settings.alpha, D.view());
   if (!side.dead.empty()) {
     const auto columns = device::uploaded(gpu, side.dead, "the numbers of dead inputs");

@@ -28,7 +28,8 @@ struct TravellingSums {
       place(*input);
     for (InputSums& input : sums.value) place(input);
     for (auto& m : sums.query_gram) upper(m);
-    for (auto& m : sums.key_gram) upper(m);
+    for (auto* heads : {&sums.key_gram, &sums.query_metric, &sums.key_metric})
+      for (auto& m : *heads) upper(m);
     return parts;
   }
 };

@@ -99,6 +99,7 @@ void write_layer(H5Group& group, const QuantizedLayer& layer, Index position) {
   group.set_attribute("loss_scale", layer.loss_scale);
   group.set_attribute("stages", stage_words(layer.spec));
   group.set_attribute("frozen_scales", layer.frozen_scales);
+  group.set_attribute("alpha_used", layer.alpha_used);
   group.set_attribute("damping", layer.damping);
   group.set_attribute("damping_retries", layer.damping_retries);
   group.set_attribute("dead_columns", layer.dead_columns);
@@ -127,6 +128,8 @@ QuantizedLayer read_layer(const H5Group& group, const std::string& name) {
   layer.loss_after = group.attribute<double>("loss_after");
   layer.loss_rounding = group.attribute<double>("loss_rounding");
   layer.loss_scale = group.attribute<double>("loss_scale");
+  if (group.has_attribute("alpha_used"))  // files of the first version have none
+    layer.alpha_used = group.attribute<double>("alpha_used");
   layer.damping = group.attribute<double>("damping");
   layer.damping_retries = static_cast<int>(group.attribute<std::int64_t>("damping_retries"));
   layer.dead_columns = group.attribute<std::int64_t>("dead_columns");

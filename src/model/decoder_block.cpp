@@ -71,9 +71,10 @@ void project(const Step& step, BlockTrace& t) {
 
 /// Norm inside the heads and rotation, where the model has them.
 void place_heads(const Step& step, BlockTrace& t) {
-  const auto& [spec, block, length, products, keep] = step;
+  const ModelSpec& spec = step.spec;
+  const Block& block = step.block;
   if (spec.qk_norm) {
-    if (keep == Keep::layer_inputs)
+    if (step.keep == Keep::layer_inputs)
       t.head_norm = {t.query,
                      t.key,
                      block.query_norm.weight,
@@ -84,7 +85,7 @@ void place_heads(const Step& step, BlockTrace& t) {
     normalize_heads(spec, block.key_norm, t.key);
   }
   if (!spec.rotary) return;
-  const kernels::RopeTable table = rope_table(spec, block.index, length);
+  const kernels::RopeTable table = rope_table(spec, block.index, step.length);
   kernels::rope(t.query.view(), table);
   kernels::rope(t.key.view(), table);
 }
@@ -108,7 +109,7 @@ void widen(const Step& step, BlockTrace& t) {
 }  // namespace
 
 BlockTrace decoder_block(const Step& step, View<const float> hidden) {
-  const auto& [spec, block, length, products, keep] = step;
+  const auto& [spec, block, length, products, keep, until] = step;
   CONSTRICTOR_REQUIRE(spec.gated == (spec.activation != Activation::relu));
   BlockTrace t;
 
@@ -118,18 +119,21 @@ BlockTrace decoder_block(const Step& step, View<const float> hidden) {
 
   place_heads(step, t);
   t.attention = attention_form(spec, block.index);
+  if (until == Until::attention) return t;
   t.output_input =
       attention(spec, t.attention, length, t.query.view(), t.key.view(), t.value.view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);
 
+  if (until == Until::output) return t;
   t.output = Matrix<float>(hidden);
   add_sublayer(step, Role::output, block.attention_post_norm, t.output_input, t.output);
   step.done_with(t.output_input);
   after(spec, block.attention_norm, t.output.view());
 
   t.mlp_input = before(spec, block.mlp_norm, t.output.view());
+  if (until == Until::mlp) return t;
   widen(step, t);
   step.done_with(t.mlp_input);
 

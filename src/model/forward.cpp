@@ -6,11 +6,11 @@
 namespace constrictor::model {
 
 BlockTrace forward(const ModelSpec& spec, const Block& block, View<const float> hidden,
-                   Index length, Products products, Keep keep) {
+                   Index length, Products products, Keep keep, Until until) {
   CONSTRICTOR_REQUIRE(products != Products::automatic);
   CONSTRICTOR_REQUIRE(hidden.cols == spec.hidden, hidden.cols, spec.hidden);
   CONSTRICTOR_REQUIRE(length > 0 && hidden.rows % length == 0, hidden.rows, length);
-  return decoder_block({spec, block, length, products, keep}, hidden);
+  return decoder_block({spec, block, length, products, keep, until}, hidden);
 }
 
 }  // namespace constrictor::model

@@ -96,6 +96,13 @@ void use_stored(const StoredBlock& stored, backend::LayerInputs& inputs) {
   };
 }
 
+/// Stored statistics are there at once, however they were gathered.
+backend::BlockStep whole_block(const Block& block) {
+  std::vector<Role> roles;
+  for (const Layer& layer : block.layers) roles.push_back(layer.role);
+  return backend::steps_of(Gather::block, roles).front();
+}
+
 std::vector<QuantSpec> specs_of(const StoredBlock& stored, const RunSpec& run) {
   std::vector<QuantSpec> specs;
   for (const Layer& layer : stored.block.layers) {
@@ -140,6 +147,10 @@ std::string id_of(const Source& source, const RunSpec& spec) {
 
 void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
                          const QuantizeOptions& options, Screen& screen) {
+  if (spec.quant.alpha_rule != AlphaRule::fixed)
+    throw UserError(
+        "quant.alpha_rule: held_out needs calibration sequences; stored statistics have none, set "
+        "fixed");
   const Source source = comm::agree(ranks, [&] {
     require_one_width(spec.quant);
     return open_source(options.from_statistics);
@@ -175,7 +186,8 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
     const double start = wall_seconds();
     const auto stored = comm::agree(ranks, [&] { return read_stored(source.folder, b); });
     const auto specs = comm::agree(ranks, [&] { return specs_of(stored, spec); });
-    auto inputs = backend::plan_layers(stored.model, stored.block, specs, source.length);
+    auto inputs = backend::plan_layers(stored.model, stored.block, specs, source.length,
+                                       whole_block(stored.block));
     use_stored(stored, inputs);
     io::BlockRecord result;
     result.index = b;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schedule/operations.hpp"
 
+#include <algorithm>
+
 namespace constrictor::schedule {
 namespace {
 
@@ -38,9 +40,20 @@ double forward_operations(const ModelSpec& m, Index sequences, Index length) {
 double sum_operations(const SumShape& s, Index sequences, Index length) {
   const double tokens = real(sequences) * real(length);
   double operations = 0;
-  for (const Index n : {s.hidden, s.attention_width, s.hidden, s.feed_forward})
-    operations += tokens * (gram(n) + (s.drift ? cross(n) : 0));
+  const auto place = [&](bool wanted, Index n) {
+    if (wanted) operations += tokens * (gram(n) + (s.drift ? cross(n) : 0));
+  };
+  place(s.attention_input, s.hidden);
+  place(s.output_input, s.attention_width);
+  place(s.mlp_input, s.hidden);
+  place(s.down_input, s.feed_forward);
   if (s.row_metric) operations += tokens * real(s.heads + s.kv_heads) * gram(s.head_dim);
+  if (s.softmax_metric) {  // stacks of queries and of keys, [d x keys] [keys x d] a position
+    const Index counted = s.metric_positions == 0 ? length : std::min(length, s.metric_positions);
+    const double d2 = square(s.head_dim), a_head = 2 * d2 * real(length) * real(counted);
+    operations +=
+        real(sequences) * real(s.heads) * (a_head + real(counted) * d2 * real(s.head_dim));
+  }
   if (s.value_attention) operations += value_sums(s, sequences, length);
   return operations;
 }
