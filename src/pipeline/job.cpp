@@ -23,13 +23,6 @@ Tokens first_sequences(Tokens tokens, Index wanted) {
   return tokens;
 }
 
-void require_device_can(const std::string& device, const QuantSpec& spec, const std::string& name) {
-  if (device != "cuda" || (spec.beam == 1 && spec.column_order != Order::pivoted)) return;
-  throw UserError(
-      "run.device: cuda has no quant.beam and no quant.column_order: pivoted yet, which " + name +
-      " asks for; use run.device=cpu");
-}
-
 void plan_layer_specs(Job& job) {
   const auto names = job.checkpoint.layer_names();
   job.specs.clear();
@@ -41,7 +34,6 @@ void plan_layer_specs(Job& job) {
     job.specs.emplace_back();
     for (std::size_t l = 0; l < names.size(); ++l) {
       job.specs.back().push_back(config::layer_spec(job.spec.quant, b, names[l]));
-      require_device_can(job.spec.run.device, job.specs.back().back(), names[l]);
       config::require_groups_fit(job.specs.back().back(), names[l],
                                  layer_inputs(job.model(), job.roles[l]));
     }

@@ -107,6 +107,11 @@ TEST_F(SolversOnDevice, EveryOptionOfOneSidedLayers) {
                                                 s.bits = 4, s.column_order = Order::descending,
                                                 s.group_size = 16, s.grid = GridSearch::mse;
                                               })},
+      {"gptq, pivoted, beam", spec_for(Method::gptq,
+                                       [](auto& s) {
+                                         s.column_order = Order::pivoted, s.beam = 4;
+                                         s.drift = Drift::exact;
+                                       })},
       {"turboboa without heads", spec_for(Method::turboboa)}};
   for (const auto& [name, spec] : specs)
     for (const auto& [rows, in] : {std::pair<Index, Index>{1, 32}, {13, 160}, {8, 288}}) {
@@ -137,6 +142,11 @@ TEST_F(SolversOnDevice, EveryOptionOfHeads) {
                                          s.bits = 3, s.drift = Drift::exact,
                                          s.grid = GridSearch::minmax, s.refine_passes = 3;
                                        })},
+      {"exact drift, beam", spec_for(Method::turboboa,
+                                     [](auto& s) {
+                                       s.drift = Drift::exact, s.beam = 8;
+                                       s.row_order = s.column_order = Order::pivoted;
+                                     })},
       {"groups, symmetric", spec_for(Method::turboboa,
                                      [](auto& s) {
                                        s.bits = 4, s.group_size = 16, s.symmetric = true,
