@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "kernels/beam_sweep.hpp"
 
@@ -207,8 +208,15 @@ void beam_sweep(View<const T> W, Index before, View<const T> U, const PanelGrid<
   CONSTRICTOR_REQUIRE(W.rows == rows * before && (before == 1 || before == kept) &&
                           after == (before == 1 ? prefixes_after(n, kept) : kept),
                       W.rows, rows, before, after, kept);
-  const auto scratch = std::make_unique<Scratch<T>>();  // zeros
-  for (Index c = 0; c < n; ++c) std::copy(U.row(c) + c, U.row(c) + n, scratch->U[c] + c);
+  const auto scratch = std::make_unique_for_overwrite<Scratch<T>>();
+  for (Index c = 0; c < n; ++c) {
+    std::fill(scratch->U[c], scratch->U[c] + sweep_panel, T(0));
+    std::copy(U.row(c) + c, U.row(c) + n, scratch->U[c] + c);
+  }
+  for (RowBeam<T>& row : scratch->rows) {  // what stands behind the last prefix is read
+    std::fill(row.cost, row.cost + most_prefixes, T(0));
+    std::fill(row.candidates.weight, row.candidates.weight + most_prefixes, T(0));
+  }
   for (Index first = 0; first < rows; first += together(kept)) {
     const Index count = std::min(together(kept), rows - first);
     for (Index i = 0; i < count * before; ++i) {
