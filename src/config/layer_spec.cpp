@@ -90,9 +90,7 @@ void require_groups_fit(const QuantSpec& spec, const std::string& layer_name, In
 void require_device_can(const std::string& device, const QuantSpec& spec,
                         const std::string& layer_name) {
   if (device != "cuda") return;
-  const char* missing = spec.beam > 1                           ? "quant.beam"
-                        : spec.column_order == Order::pivoted   ? "quant.column_order: pivoted"
-                        : spec.polish > 0                       ? "quant.polish"
+  const char* missing = spec.polish > 0                         ? "quant.polish"
                         : spec.refine_zeros                     ? "quant.refine_zeros"
                         : spec.refine_gain > 0                  ? "quant.refine_gain"
                         : spec.row_metric == RowMetric::softmax ? "quant.row_metric: softmax"

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pipeline/device_memory_words.hpp"
+#include "quant/beam_sweep.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -140,7 +141,8 @@ class Model {
   double task(Index rows, Index inputs) const {
     constexpr double candidates = 200, piece = 1 << 29;
     const double n = real(inputs), count = candidates * real(rows);
-    return row_copies * 4 * real(rows) * n + square(inputs) + 8 * count +
+    const double beam = any_beam(job_) ? real(quant::device_beam_bytes(inputs)) : 0;
+    return beam + row_copies * 4 * real(rows) * n + square(inputs) + 8 * count +
            std::min(piece, count * (2 * n + 4 * std::min(n, 1024.)));
   }
   Index largest_inputs() const {
