@@ -92,9 +92,7 @@ void require_device_can(const std::string& device, const QuantSpec& spec,
   if (device != "cuda") return;
   const char* missing = spec.beam > 1                         ? "quant.beam"
                         : spec.column_order == Order::pivoted ? "quant.column_order: pivoted"
-                        : spec.polish > 0                     ? "quant.polish"
                         : spec.refine_zeros                   ? "quant.refine_zeros"
-                        : spec.refine_gain > 0                ? "quant.refine_gain"
                                                               : nullptr;
   if (missing != nullptr)
     throw UserError(std::string("run.device: cuda has no ") + missing + " yet, which " +
