@@ -90,9 +90,7 @@ void require_groups_fit(const QuantSpec& spec, const std::string& layer_name, In
 void require_device_can(const std::string& device, const QuantSpec& spec,
                         const std::string& layer_name) {
   if (device != "cuda") return;
-  const char* missing = spec.polish > 0                         ? "quant.polish"
-                        : spec.refine_zeros                     ? "quant.refine_zeros"
-                        : spec.refine_gain > 0                  ? "quant.refine_gain"
+  const char* missing = spec.refine_zeros                       ? "quant.refine_zeros"
                         : spec.row_metric == RowMetric::softmax ? "quant.row_metric: softmax"
                                                                 : nullptr;
   if (missing != nullptr)
