@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "core/parallel.hpp"
 #include "io/packed_tensors.hpp"
+#include "io/stored_numbers.hpp"
 #include "kernels/pack_codes.hpp"
 
 namespace constrictor::io {
@@ -107,8 +108,9 @@ PackedLayers::Parts PackedLayers::compressed_tensors_parts(const ModelFiles& fil
         parts.zero.data()[i] +=
             static_cast<float>(static_cast<std::int8_t>(bytes[static_cast<std::size_t>(i)]));
     } else {
-      parts.zero = converted<float>(
-          transposed(unpacked(transposed(load_words(stored)), bits, layer.out)).view());
+      const Matrix<std::uint8_t> zero =
+          transposed(unpacked(transposed(load_words(stored)), bits, layer.out));
+      parts.zero = converted<float>(zero.view());
     }
   }
   parts.group_of = load_groups(files.find(module + ".weight_g_idx"), layer.in,
