@@ -6,6 +6,7 @@
 #include "comm/agree.hpp"
 #include "io/run_folder.hpp"
 #include "model/forward.hpp"
+#include "pipeline/evaluate_requests.hpp"
 #include "pipeline/evaluation.hpp"
 #include "pipeline/finished_run.hpp"
 #include "pipeline/job.hpp"
@@ -18,15 +19,22 @@ struct Subject {
   RunSpec spec;
   io::Checkpoint checkpoint;
   std::vector<Tokens> sets;
+  std::vector<Requests> requests;
 };
 
 /// A run is compared with the model that it was made from; on its own a model may hold codes, ours
 /// or somebody else's.
 Subject open_subject(const RunSpec& spec, io::Codes codes) {
-  Subject subject{spec, io::Checkpoint(spec.model.path, codes), {}};
+  Subject subject{spec, io::Checkpoint(spec.model.path, codes), {}, {}};
   for (const auto& path : spec.evaluation.tokens)
     subject.sets.push_back(open_tokens(path, subject.checkpoint, ""));
   return subject;
+}
+
+RequestOptions request_options(const EvaluateOptions& options) {
+  RequestOptions requests{options.run_dir, options.out, options.device.name, {}};
+  if (options.rank_tokens > 0) requests.settings.rank_tokens = options.rank_tokens;
+  return requests;
 }
 
 }  // namespace
@@ -37,6 +45,7 @@ void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
     auto opened =
         open_subject(spec, options.run_dir.empty() ? io::Codes::allowed : io::Codes::refused);
     if (!options.run_dir.empty()) require_complete(options.run_dir, opened.checkpoint);
+    opened.requests = open_requests(options.requests, opened.checkpoint, request_options(options));
     return opened;
   });
   const Products products =
@@ -58,6 +67,13 @@ void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
   SecondsByPhase seconds;
   const auto backend = backend::make_backend(
       ranks, options.device, {subject.checkpoint.spec(), products, subject.spec.run.reduction});
+  if (!subject.requests.empty()) {
+    auto requests = request_options(options);
+    requests.settings.products = products;
+    evaluate_requests(ranks, subject.checkpoint, *backend, quantized, subject.requests, requests,
+                      screen);
+  }
+  if (subject.sets.empty()) return;
   const auto scores = evaluate(ranks, subject.checkpoint, *backend, quantized, subject.sets,
                                {products, subject.spec.evaluation.kl}, seconds, screen);
   if (!options.run_dir.empty())
