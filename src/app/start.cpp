@@ -142,6 +142,7 @@ void run_export(const CommandLine& line, pipeline::Screen& screen) {
   exports::export_run(config::load_deck((fs::path(run) / "deck.yaml").string(), overrides),
                       line.exported, screen);
 }
+
 void run_python(const std::string& command, const std::vector<std::string>& arguments) {
   // The Python files lie beside an installed program, or in the source tree it was built from.
   std::error_code ignored;

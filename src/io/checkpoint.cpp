@@ -84,6 +84,9 @@ struct Checkpoint::Contents {
       for (const ExpectedTensor& tensor : names.expected_in_block(block))
         parameters += check(tensor);
     spec.dtype = common_dtype();
+    // The models were trained with the factor rounded to the type of their weights.
+    if (spec.dtype == DType::bfloat16)
+      spec.embedding_scale = static_cast<float>(bfloat16(static_cast<float>(spec.embedding_scale)));
   }
 
   /// Of a block's tensor, which may be stored as codes.
@@ -128,7 +131,10 @@ struct Checkpoint::Contents {
     return values;
   }
   Norm norm(const NormNames& norm_names, const std::string& owner) const {
-    return {vector(norm_names.weight, owner), vector(norm_names.bias, owner)};
+    Norm norm{vector(norm_names.weight, owner), vector(norm_names.bias, owner)};
+    const float offset = families::of(spec).norm_offset;
+    for (float& w : norm.weight) w += offset;
+    return norm;
   }
   Sha256 hash_of_headers() const {
     Sha256 hash;
@@ -190,8 +196,8 @@ Block Checkpoint::load_block(Index index, Products products) const {
     if (products == Products::bfloat16) layer.weight_bf16 = rounded(layer.weight);
     block.layers.push_back(std::move(layer));
   }
-  block.attention_norm = contents_->norm(names.attention_norm(index), owner);
-  block.mlp_norm = contents_->norm(names.mlp_norm(index), owner);
+  for (const BlockNorm& norm : names.norms(index))
+    block.*norm.place = contents_->norm(norm.names, owner);
   return block;
 }
 
