@@ -72,7 +72,8 @@ std::string help_of_evaluate(const std::string& options) {
        [mpirun -np RANKS] constrictor evaluate --model FOLDER --tokens FILES [options]
        ... --requests FILES
 
-Perplexity; for runs also KL divergence and top-1 agreement against full precision. The scores of
+Perplexity; for runs also KL divergence and top-1 agreement against full precision. A model may be
+stored as compressed-tensors or GPTQ codes, by whatever program. The scores of
 a run are printed and stored in its run.h5.
 
 With request files: log-likelihoods of their continuations and the accuracies of their tasks, acc
@@ -125,7 +126,7 @@ Writes a finished run as a Hugging Face folder:
 Which program opens the result, and which does not and why, is said before anything is written.
 What storing the scales in 16 bits changed is in FOLDER/constrictor.json, layer by layer. The
 folder has its name only when it is complete; an earlier export of that name is replaced, anything
-else is left alone.
+else is left alone. `constrictor evaluate --model FOLDER` reads all three back.
 
 {}
 examples
