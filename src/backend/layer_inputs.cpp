@@ -35,6 +35,11 @@ bool has_output_side(Role role, const QuantSpec& spec) {
   return role == Role::value && spec.value_row_metric == ValueRowMetric::output;
 }
 
+/// Of the published runs.
+double usual_lambda(Role role) {
+  return role == Role::query || role == Role::key || role == Role::value ? 1.5 : 1.0;
+}
+
 /// The same H, D, U and P serve both.
 bool same_side(const InputUnit& a, const InputUnit& b) {
   const auto &x = a.settings, &y = b.settings;
@@ -62,6 +67,7 @@ LayerInputs plan_layers(const ModelSpec& model, const Block& block,
   for (std::size_t i = 0; i < block.layers.size(); ++i) {
     const Layer& layer = block.layers[i];
     LayerPlan plan{&layer, specs[i], {}, 0};
+    if (plan.spec.rounding_lambda == 0) plan.spec.rounding_lambda = usual_lambda(layer.role);
     const bool two_sided = has_output_side(layer.role, plan.spec);
     if (two_sided) plan.heads = layer.role == Role::query ? model.heads : model.kv_heads;
     InputUnit unit;

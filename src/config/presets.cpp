@@ -13,6 +13,7 @@ constexpr std::array presets = {
     Preset{Method::boa, 1, Drift::none, RowMetric::attention, ValueHessian::attention, 0},
     Preset{Method::turboboa, 16, Drift::sequential, RowMetric::attention, ValueHessian::attention,
            1},
+    Preset{Method::aespa, 16, Drift::none, RowMetric::attention, ValueHessian::attention, 0},
 };
 }  // namespace
 

@@ -14,7 +14,7 @@
 
 namespace constrictor {
 
-enum class Method { rtn, gptq, boa, turboboa };
+enum class Method { rtn, gptq, boa, turboboa, aespa };
 enum class GridSearch { minmax, mse, hessian };
 enum class Drift { none, sequential, exact };
 enum class Order { original, descending };
@@ -50,6 +50,9 @@ struct QuantSpec {
   ValueHessian value_hessian = ValueHessian::attention;
   RowMetric row_metric = RowMetric::attention;
   ValueRowMetric value_row_metric = ValueRowMetric::none;
+  Index rounding_steps = 2000;   // of learned rounding (aespa)
+  double rounding_rate = 0.015;  // its learning rate
+  double rounding_lambda = 0;    // weight of its second term; 0 = 1.5 for q, k, v, 1 elsewhere
   double damping = 0.01;      // λ in H <- H + λ mean(diag H) I
   bool fallback_rtn = false;  // plain rounding when a factorization fails for good
 

@@ -14,6 +14,7 @@ const Solver<T>& solver(Method method) {
       {Method::gptq, {.factor = true, .output = false}, solve_gptq<T>},
       {Method::boa, {.factor = true, .output = true}, solve_turboboa<T>},  // N = 1
       {Method::turboboa, {.factor = true, .output = true}, solve_turboboa<T>},
+      {Method::aespa, {.factor = true, .output = true}, solve_aespa<T>},
   };
   for (const auto& entry : solvers)
     if (entry.method == method) return entry;

@@ -12,7 +12,8 @@ using linalg::gemm;
 using linalg::Transpose;
 
 template <class T>
-Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid<T>& grid) {
+Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid<T>& grid,
+                           Matrix<T>* compensated) {
   const Index rows = W.rows, in = W.cols;
   CONSTRICTOR_REQUIRE(side.U.rows() == in && grid.scale.rows() == rows, side.U.rows(), in,
                       grid.scale.rows(), rows);
@@ -49,6 +50,11 @@ Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid
     if (drift)
       gemm<T>(Transpose::no, Transpose::no, T(1), panel, right(P), T(1), later);  // W += W_c P
   }
+  if (compensated != nullptr) {
+    *compensated = Matrix<T>::uninitialized(rows, in);
+    for (Index r = 0; r < rows; ++r)
+      for (Index c = 0; c < in; ++c) (*compensated)(r, column(c)) = work(r, c);
+  }
   if (side.order.empty()) return swept;
   auto codes = Matrix<std::uint8_t>::uninitialized(rows, in);
   for (Index r = 0; r < rows; ++r)
@@ -56,8 +62,9 @@ Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid
   return codes;
 }
 
-template Matrix<std::uint8_t> sweep(View<const float>, const InputSide<float>&, const Grid<float>&);
+template Matrix<std::uint8_t> sweep(View<const float>, const InputSide<float>&, const Grid<float>&,
+                                    Matrix<float>*);
 template Matrix<std::uint8_t> sweep(View<const double>, const InputSide<double>&,
-                                    const Grid<double>&);
+                                    const Grid<double>&, Matrix<double>*);
 
 }  // namespace constrictor::quant
