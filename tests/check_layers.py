@@ -13,6 +13,7 @@ LEVELS = [
     ["device"],
     ["comm", "kernels"],
     ["linalg", "data"],
+    ["families"],
     ["config", "io", "model", "calib", "hessian", "quant", "schedule", "eval"],
     ["backend"],
     ["pipeline"],

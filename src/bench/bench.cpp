@@ -79,7 +79,7 @@ std::vector<std::string> header_of(const BenchSetup& setup, const BenchReport& r
   char peaks[128];
   std::snprintf(peaks, sizeof peaks, "%.3g TFLOP/s float32, %.3g TFLOP/s bfloat16",
                 1e-12 * report.float32_peak, 1e-12 * report.bfloat16_peak);
-  return {"shape        " + report.shape + ": " + std::string(word(m.family)) + ", " +
+  return {"shape        " + report.shape + ": " + m.family + ", " +
               std::to_string(m.blocks) + " blocks, hidden " + std::to_string(m.hidden) +
               "; random numbers, seed " + std::to_string(report.seed),
           "method       " + pipeline::method_words(setup.spec.quant),

@@ -52,7 +52,7 @@ Layer random_layer(const io::LayerShape& shape, Products products, std::uint64_t
 Norm plain_norm(const ModelSpec& model) {
   const auto width = static_cast<std::size_t>(model.hidden);
   Norm norm{std::vector<float>(width, 1.f), {}};
-  if (model.family == Family::opt) norm.bias.assign(width, 0.f);
+  if (model.norm_style == NormStyle::layer) norm.bias.assign(width, 0.f);
   return norm;
 }
 

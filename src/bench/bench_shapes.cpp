@@ -42,7 +42,9 @@ ModelSpec llama_1b() {
 
 ModelSpec opt_125m() {
   ModelSpec m;
-  m.family = Family::opt;
+  m.family = "opt";
+  m.rotary = m.gated = false;
+  m.norm_style = NormStyle::layer;
   m.dtype = DType::float16;
   m.blocks = 12;
   m.hidden = m.embedding_width = 768;
@@ -51,8 +53,8 @@ ModelSpec opt_125m() {
   m.head_dim = 64;
   m.vocabulary = 50272;
   m.max_positions = 2048;
-  m.activation = "relu";
-  m.tied_embeddings = m.attention_bias = m.mlp_bias = true;
+  m.activation = Activation::relu;
+  m.tied_embeddings = m.qkv_bias = m.output_bias = m.mlp_bias = true;
   return m;
 }
 

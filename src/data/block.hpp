@@ -21,6 +21,7 @@ struct Layer {
   Matrix<float> weight;          // [out x in]
   std::vector<float> bias;       // [out], or empty
   Matrix<bfloat16> weight_bf16;  // [out x in], only when products are bfloat16
+  Index expert = -1;             // which one of a mixture of experts; -1: used for every token
 };
 
 /// RMSNorm (bias empty) or LayerNorm.

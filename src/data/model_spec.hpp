@@ -6,11 +6,12 @@
 
 namespace constrictor {
 
-enum class Family { llama, opt };
 enum class DType { float32, float16, bfloat16 };
 enum class RopeScaling { none, linear, llama3 };
+enum class NormStyle { rms, layer };
+enum class Activation { silu, relu };
 
-/// Rotary position embedding of the Llama family.
+/// Rotary position embedding.
 struct RopeSpec {
   double theta = 10000.0;
   RopeScaling scaling = RopeScaling::none;
@@ -20,9 +21,10 @@ struct RopeSpec {
   Index original_max_positions = 8192;  // llama3 only
 };
 
-/// What config.json says about the architecture.
+/// What config.json says about the architecture, read by the family's description
+/// (families/family.hpp). The forward pass depends on these features, not on the family's name.
 struct ModelSpec {
-  Family family = Family::llama;
+  std::string family = "llama";  // model_type of config.json
   DType dtype = DType::float32;  // of the block weights in the files
   Index blocks = 0;              // transformer blocks
   Index hidden = 0;              // width of the residual stream
@@ -34,13 +36,17 @@ struct ModelSpec {
   Index max_positions = 0;
   Index embedding_width = 0;  // OPT's word_embed_proj_dim; else == hidden
   double norm_eps = 1e-5;
-  RopeSpec rope;  // Llama
+  bool rotary = true;  // queries and keys are rotated by their position; else it is learned
+  RopeSpec rope;
   bool tied_embeddings = false;
-  bool norm_before = true;          // OPT: do_layer_norm_before
-  bool final_norm = true;           // OPT: false when norms come after, or _remove_final_layer_norm
-  std::string activation = "silu";  // Llama: silu; OPT: relu
-  bool attention_bias = false;      // query, key, value and output have one
-  bool mlp_bias = false;            // gate, up and down have one
+  NormStyle norm_style = NormStyle::rms;
+  bool norm_before = true;  // of a sublayer; else behind its residual sum
+  bool final_norm = true;   // behind the last block
+  bool gated = true;        // down(activation(gate) ⊙ up); else down(activation(up))
+  Activation activation = Activation::silu;
+  bool qkv_bias = false;     // query, key and value have one
+  bool output_bias = false;  // the attention's output layer has one
+  bool mlp_bias = false;     // gate, up and down have one
 };
 
 }  // namespace constrictor

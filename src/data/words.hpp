@@ -81,11 +81,6 @@ struct EnumWords<Role> {
       WordPair<Role>{Role::down, "down"}};
 };
 template <>
-struct EnumWords<Family> {
-  static constexpr std::array table = {WordPair<Family>{Family::llama, "llama"},
-                                       WordPair<Family>{Family::opt, "opt"}};
-};
-template <>
 struct EnumWords<DType> {
   static constexpr std::array table = {WordPair<DType>{DType::float32, "float32"},
                                        WordPair<DType>{DType::float16, "float16"},

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t sample_bytes = 4096;
 
 TensorNames names_with_the_prefix_in_use(const ModelSpec& spec, const ModelFiles& files) {
-  const std::vector<std::string> prefixes = TensorNames::prefixes(spec.family);
+  const std::vector<std::string>& prefixes = TensorNames::prefixes(spec);
   for (const std::string& prefix : prefixes)
     if (files.find(TensorNames(spec, prefix).ends().token_embedding).file != nullptr)
       return TensorNames(spec, prefix);
@@ -154,6 +154,7 @@ Block Checkpoint::load_block(Index index, Products products) const {
   for (const LayerShape& shape : layer_shapes(spec())) {
     const std::string name = names.in_block(index, shape.name);
     Layer layer{shape.name, shape.role, contents_->matrix(name + ".weight", owner), {}, {}};
+    layer.expert = shape.expert;
     if (shape.bias) layer.bias = contents_->vector(name + ".bias", owner);
     if (products == Products::bfloat16) layer.weight_bf16 = rounded(layer.weight);
     block.layers.push_back(std::move(layer));

@@ -5,11 +5,23 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "families/family.hpp"
 #include "io/json_section.hpp"
 #include "io/safetensors_header.hpp"
 
 namespace constrictor::io {
 namespace {
+
+Index read(const JsonSection& config, const families::SizeKey& key, Index otherwise) {
+  const Index fallback = key.fallback > 0 ? key.fallback : otherwise;
+  return key.key.empty() ? fallback : config.size_or(key.key, fallback);
+}
+double read(const JsonSection& config, const families::NumberKey& key) {
+  return key.key.empty() ? key.fallback : config.number_or(key.key, key.fallback);
+}
+bool read(const JsonSection& config, const families::FlagKey& key) {
+  return key.key.empty() ? key.fallback : config.flag_or(key.key, key.fallback);
+}
 
 void require_positive(const JsonSection& config, std::string_view key, double value) {
   if (!(value > 0)) config.refuse(config.quoted(key) + " must be above 0");
@@ -24,8 +36,9 @@ void require_architecture(const JsonSection& config, const std::string& wanted) 
 
 /// The dictionary is called rope_scaling, or rope_parameters in files of Transformers 5 (which
 /// holds rope_theta too); its type stands under "rope_type", earlier "type".
-RopeSpec read_rope(const JsonSection& config, Index max_positions) {
+RopeSpec read_rope(const JsonSection& config, double theta, Index max_positions) {
   RopeSpec rope;
+  rope.theta = theta;
   rope.theta = config.number_or("rope_theta", rope.theta);
   const char* name = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (!config.has(name)) {
@@ -58,77 +71,85 @@ RopeSpec read_rope(const JsonSection& config, Index max_positions) {
   return rope;
 }
 
-void read_heads(const JsonSection& config, ModelSpec& spec) {
+void read_heads(const JsonSection& config, const families::Family& family, ModelSpec& spec) {
   spec.heads = config.size("num_attention_heads");
-  spec.kv_heads =
-      spec.family == Family::llama ? config.size_or("num_key_value_heads", spec.heads) : spec.heads;
+  spec.kv_heads = read(config, family.kv_heads, spec.heads);
   if (spec.heads % spec.kv_heads != 0)
     config.refuse("num_attention_heads " + std::to_string(spec.heads) +
                   " is not a multiple of num_key_value_heads " + std::to_string(spec.kv_heads));
-  const bool given = spec.family == Family::llama && config.has("head_dim");
-  if (!given && spec.hidden % spec.heads != 0)
-    config.refuse("hidden_size " + std::to_string(spec.hidden) +
-                  " is not a multiple of num_attention_heads " + std::to_string(spec.heads));
-  spec.head_dim = given ? config.size("head_dim") : spec.hidden / spec.heads;
-}
-
-ModelSpec read_llama(const JsonSection& config, ModelSpec spec) {
-  spec.family = Family::llama;
-  spec.feed_forward = config.size("intermediate_size");
-  read_heads(config, spec);
-  if (spec.head_dim % 2 != 0)
+  spec.head_dim = read(config, family.head_dim, -1);
+  if (spec.head_dim < 0) {
+    if (spec.hidden % spec.heads != 0)
+      config.refuse("hidden_size " + std::to_string(spec.hidden) +
+                    " is not a multiple of num_attention_heads " + std::to_string(spec.heads));
+    spec.head_dim = spec.hidden / spec.heads;
+  }
+  if (family.rotary && spec.head_dim % 2 != 0)
     config.refuse("the width of a head, " + std::to_string(spec.head_dim) +
                   ", is odd, which rotary positions do not allow");
-  spec.embedding_width = spec.hidden;
-  spec.norm_eps = config.number_or("rms_norm_eps", 1e-6);  // the default of Transformers
-  require_positive(config, "rms_norm_eps", spec.norm_eps);
-  spec.rope = read_rope(config, spec.max_positions);
-  spec.tied_embeddings = config.flag_or("tie_word_embeddings", false);
-  const std::string activation = config.text_or("hidden_act", "silu");
-  if (activation != "silu" && activation != "swish")
-    config.refuse("\"hidden_act\" is " + printable(activation) + "; supported is silu");
-  spec.activation = "silu";
-  spec.attention_bias = config.flag_or("attention_bias", false);
-  spec.mlp_bias = config.flag_or("mlp_bias", false);
-  return spec;
 }
 
-ModelSpec read_opt(const JsonSection& config, ModelSpec spec) {
-  spec.family = Family::opt;
-  spec.feed_forward = config.size("ffn_dim");
-  read_heads(config, spec);
-  spec.embedding_width = config.size_or("word_embed_proj_dim", spec.hidden);
-  spec.norm_eps = 1e-5;  // torch's LayerNorm; OPT has no key for it
-  spec.tied_embeddings = config.flag_or("tie_word_embeddings", true);
-  spec.norm_before = config.flag_or("do_layer_norm_before", true);
-  spec.final_norm = spec.norm_before && !config.flag_or("_remove_final_layer_norm", false);
-  if (!config.flag_or("layer_norm_elementwise_affine", true))
-    config.refuse("\"layer_norm_elementwise_affine\": false is not supported");
-  spec.activation = config.text_or("activation_function", "relu");
-  if (spec.activation != "relu")
-    config.refuse("\"activation_function\" is " + printable(spec.activation) +
-                  "; supported is relu");
-  spec.attention_bias = spec.mlp_bias = config.flag_or("enable_bias", true);
-  return spec;
+void check_activation(const JsonSection& config, const families::Family& family) {
+  const auto& words = family.activation_words;
+  const std::string word = config.text_or(family.activation_key, words.front());
+  if (std::find(words.begin(), words.end(), word) == words.end())
+    config.refuse(config.quoted(family.activation_key) + " is " + printable(word) +
+                  "; supported is " + words.front());
+}
+
+void check_fixed(const JsonSection& config, const families::Family& family) {
+  for (const families::FixedFlag& flag : family.fixed)
+    if (config.flag_or(flag.key, flag.value) != flag.value)
+      config.refuse(config.quoted(flag.key) + (flag.value ? ": false" : ": true") +
+                    " is not supported");
+}
+
+const families::Family& family_of(const JsonSection& config) {
+  const std::string type = config.text("model_type");
+  const families::Family* family = families::find(type);
+  if (family == nullptr)
+    config.refuse("\"model_type\" is " + printable(type) + "; known are " + families::known() +
+                  "; missing for this one: " + families::missing_for(type));
+  return *family;
 }
 
 }  // namespace
 
 ModelSpec read_model_config(const std::filesystem::path& path) {
   const JsonSection config(path, read_json(path));
-  const std::string type = config.text("model_type");
-  if (type != "llama" && type != "opt")
-    config.refuse("\"model_type\" is " + printable(type) + "; supported are llama and opt");
-  require_architecture(config, type == "llama" ? "LlamaForCausalLM" : "OPTForCausalLM");
+  const families::Family& family = family_of(config);
+  require_architecture(config, family.architecture);
   if (config.has("quantization_config"))
     config.refuse(
         "the model is quantized already (\"quantization_config\"); give the original one");
+  check_activation(config, family);
+  check_fixed(config, family);
+
   ModelSpec spec;
+  spec.family = family.model_type;
   spec.blocks = config.size("num_hidden_layers");
   spec.hidden = config.size("hidden_size");
   spec.vocabulary = config.size("vocab_size");
   spec.max_positions = config.size("max_position_embeddings");
-  return type == "llama" ? read_llama(config, spec) : read_opt(config, spec);
+  spec.feed_forward = config.size(family.feed_forward.key);
+  read_heads(config, family, spec);
+  spec.embedding_width = read(config, family.embedding_width, spec.hidden);
+  spec.tied_embeddings = read(config, family.tied_embeddings);
+  spec.rotary = family.rotary;
+  if (family.rotary) spec.rope = read_rope(config, family.rope_theta, spec.max_positions);
+
+  spec.norm_style = family.norm_style;
+  spec.norm_eps = read(config, family.norm_eps);
+  require_positive(config, family.norm_eps.key, spec.norm_eps);
+  spec.norm_before = read(config, family.norm_before);
+  spec.final_norm = spec.norm_before && !read(config, family.remove_final_norm);
+
+  spec.gated = family.gated();
+  spec.activation = family.activation;
+  spec.qkv_bias = read(config, family.qkv_bias);
+  spec.output_bias = read(config, family.output_bias);
+  spec.mlp_bias = read(config, family.mlp_bias);
+  return spec;
 }
 
 }  // namespace constrictor::io

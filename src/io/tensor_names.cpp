@@ -6,31 +6,25 @@
 namespace constrictor::io {
 
 std::vector<LayerShape> layer_shapes(const ModelSpec& spec) {
+  const families::Names& names = families::of(spec).names;
   const Index hidden = spec.hidden, queries = spec.heads * spec.head_dim,
               keys = spec.kv_heads * spec.head_dim, wide = spec.feed_forward;
-  const bool attention = spec.attention_bias, mlp = spec.mlp_bias;
-  std::vector<LayerShape> layers = {{"self_attn.q_proj", Role::query, queries, hidden, attention},
-                                    {"self_attn.k_proj", Role::key, keys, hidden, attention},
-                                    {"self_attn.v_proj", Role::value, keys, hidden, attention}};
-  if (spec.family == Family::llama) {
-    layers.push_back({"self_attn.o_proj", Role::output, hidden, queries, attention});
-    layers.push_back({"mlp.gate_proj", Role::gate, wide, hidden, mlp});
-    layers.push_back({"mlp.up_proj", Role::up, wide, hidden, mlp});
-    layers.push_back({"mlp.down_proj", Role::down, hidden, wide, mlp});
-  } else {
-    layers.push_back({"self_attn.out_proj", Role::output, hidden, queries, attention});
-    layers.push_back({"fc1", Role::up, wide, hidden, mlp});
-    layers.push_back({"fc2", Role::down, hidden, wide, mlp});
-  }
+  std::vector<LayerShape> layers = {
+      {names.query, Role::query, queries, hidden, spec.qkv_bias},
+      {names.key, Role::key, keys, hidden, spec.qkv_bias},
+      {names.value, Role::value, keys, hidden, spec.qkv_bias},
+      {names.output, Role::output, hidden, queries, spec.output_bias}};
+  if (spec.gated) layers.push_back({names.gate, Role::gate, wide, hidden, spec.mlp_bias});
+  layers.push_back({names.up, Role::up, wide, hidden, spec.mlp_bias});
+  layers.push_back({names.down, Role::down, hidden, wide, spec.mlp_bias});
   return layers;
 }
 
 TensorNames::TensorNames(const ModelSpec& spec, std::string prefix)
-    : spec_(spec), prefix_(std::move(prefix)) {}
+    : spec_(spec), family_(families::of(spec).names), prefix_(std::move(prefix)) {}
 
-std::vector<std::string> TensorNames::prefixes(Family family) {
-  if (family == Family::llama) return {"model.", ""};
-  return {"model.decoder.", "decoder.", ""};
+const std::vector<std::string>& TensorNames::prefixes(const ModelSpec& spec) {
+  return families::of(spec).names.prefixes;
 }
 
 std::string TensorNames::in_block(Index block, const std::string& name) const {
@@ -38,33 +32,30 @@ std::string TensorNames::in_block(Index block, const std::string& name) const {
 }
 
 NormNames TensorNames::norm(const std::string& name) const {
-  return {name + ".weight", spec_.family == Family::opt ? name + ".bias" : ""};
+  return {name + ".weight", spec_.norm_style == NormStyle::layer ? name + ".bias" : ""};
 }
 
 NormNames TensorNames::attention_norm(Index block) const {
-  return norm(
-      in_block(block, spec_.family == Family::llama ? "input_layernorm" : "self_attn_layer_norm"));
+  return norm(in_block(block, family_.attention_norm));
 }
 
 NormNames TensorNames::mlp_norm(Index block) const {
-  return norm(in_block(
-      block, spec_.family == Family::llama ? "post_attention_layernorm" : "final_layer_norm"));
+  return norm(in_block(block, family_.mlp_norm));
 }
 
 EndNames TensorNames::ends() const {
   EndNames names;
-  names.token_embedding = prefix_ + "embed_tokens.weight";
+  const auto weight = [&](const std::string& name) {
+    return name.empty() ? "" : prefix_ + name + ".weight";
+  };
+  names.token_embedding = weight(family_.token_embedding);
+  names.position_embedding = weight(family_.position_embedding);
   if (!spec_.tied_embeddings) names.lm_head = "lm_head.weight";
-  if (spec_.family == Family::llama) {
-    names.final_norm = norm(prefix_ + "norm");
-    return names;
-  }
-  names.position_embedding = prefix_ + "embed_positions.weight";
   if (spec_.embedding_width != spec_.hidden) {
-    names.project_in = prefix_ + "project_in.weight";
-    names.project_out = prefix_ + "project_out.weight";
+    names.project_in = weight(family_.project_in);
+    names.project_out = weight(family_.project_out);
   }
-  if (spec_.final_norm) names.final_norm = norm(prefix_ + "final_layer_norm");
+  if (spec_.final_norm) names.final_norm = norm(prefix_ + family_.final_norm);
   return names;
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/block.hpp"
-#include "data/model_spec.hpp"
+#include "families/family.hpp"
 
 namespace constrictor::io {
 
@@ -17,6 +17,7 @@ struct LayerShape {
   Index out = 0;
   Index in = 0;
   bool bias = false;
+  Index expert = -1;  // as Layer::expert
 };
 
 struct NormNames {
@@ -43,7 +44,7 @@ class TensorNames {
  public:
   TensorNames(const ModelSpec& spec, std::string prefix);
   /// The prefixes to try, the usual one first.
-  static std::vector<std::string> prefixes(Family family);
+  static const std::vector<std::string>& prefixes(const ModelSpec& spec);
 
   std::string in_block(Index block, const std::string& name) const;
   NormNames attention_norm(Index block) const;
@@ -56,6 +57,7 @@ class TensorNames {
  private:
   NormNames norm(const std::string& name) const;
   ModelSpec spec_;
+  const families::Names& family_;
   std::string prefix_;
 };
 

@@ -34,7 +34,7 @@ Matrix<float> head_input(const ModelSpec& spec, const ModelEnds& ends, View<cons
   Matrix<float> result(hidden);
   const Norm& norm = ends.final_norm;
   if (!norm.weight.empty()) {
-    if (spec.family == Family::llama)
+    if (spec.norm_style == NormStyle::rms)
       kernels::rms_norm(hidden, norm.weight, spec.norm_eps, result.view());
     else
       kernels::layer_norm(hidden, norm.weight, norm.bias, spec.norm_eps, result.view());

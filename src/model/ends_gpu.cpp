@@ -52,7 +52,7 @@ DeviceMatrix<Out> normed(const device::Context& gpu, const ModelSpec& spec, cons
                          DeviceView<const float> hidden) {
   if (norm.weight.empty()) return as_factor<Out>(gpu, hidden, "input of the output head");
   DeviceMatrix<Out> result(gpu, hidden.rows, hidden.cols, "input of the output head");
-  if (spec.family == Family::llama)
+  if (spec.norm_style == NormStyle::rms)
     kernels::rms_norm<Out>(gpu.main(), hidden, norm.weight.view(), spec.norm_eps, result.view());
   else
     kernels::layer_norm<Out>(gpu.main(), hidden, norm.weight.view(), norm.bias.view(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/forward.hpp"
 
-#include "model/blocks.hpp"
+#include "model/decoder_block.hpp"
 
 namespace constrictor::model {
 
@@ -10,14 +10,7 @@ BlockTrace forward(const ModelSpec& spec, const Block& block, View<const float> 
   CONSTRICTOR_REQUIRE(products != Products::automatic);
   CONSTRICTOR_REQUIRE(hidden.cols == spec.hidden, hidden.cols, spec.hidden);
   CONSTRICTOR_REQUIRE(length > 0 && hidden.rows % length == 0, hidden.rows, length);
-  const Step step{spec, block, length, products, keep};
-  switch (spec.family) {
-    case Family::llama:
-      return llama_block(step, hidden);
-    case Family::opt:
-      return opt_block(step, hidden);
-  }
-  throw Bug("model family without a forward pass");
+  return decoder_block({spec, block, length, products, keep}, hidden);
 }
 
 }  // namespace constrictor::model

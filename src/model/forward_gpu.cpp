@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/forward_gpu.hpp"
 
-#include "model/blocks_gpu.hpp"
+#include "model/decoder_block_gpu.hpp"
 
 namespace constrictor::model {
 namespace {
@@ -70,14 +70,7 @@ DeviceTrace<E> forward(const device::Context& gpu, const ModelSpec& spec,
                        Keep keep) {
   CONSTRICTOR_REQUIRE(hidden.cols == spec.hidden, hidden.cols, spec.hidden);
   CONSTRICTOR_REQUIRE(length > 0 && hidden.rows % length == 0, hidden.rows, length);
-  const DeviceStep<E> step{gpu, spec, block, length, keep};
-  switch (spec.family) {
-    case Family::llama:
-      return llama_block(step, hidden);
-    case Family::opt:
-      return opt_block(step, hidden);
-  }
-  throw Bug("model family without a forward pass");
+  return decoder_block(DeviceStep<E>{gpu, spec, block, length, keep}, hidden);
 }
 
 #define CONSTRICTOR_INSTANTIATE(E)                                                                 \

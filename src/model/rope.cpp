@@ -4,7 +4,7 @@
 namespace constrictor::model {
 
 std::vector<float> rope_frequencies(const ModelSpec& spec) {
-  if (spec.family != Family::llama) return {};
+  if (!spec.rotary) return {};
   const RopeSpec& rope = spec.rope;
   std::vector<float> frequencies = kernels::inverse_frequencies(spec.head_dim, rope.theta);
   switch (rope.scaling) {

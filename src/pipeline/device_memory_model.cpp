@@ -199,7 +199,7 @@ class Model {
   }
   /// What a forward pass frees again: gate and up, or rotated queries, in float32; scores.
   void transients(DeviceMoment& m, double tokens, Index length) const {
-    const double mlp = model_.family == Family::llama ? 2 * real(model_.feed_forward) : 0;
+    const double mlp = model_.gated ? 2 * real(model_.feed_forward) : 0;
     add(m, chunk_of, 4 * tokens * std::max(mlp, queries() + keys()));
     add(m, attention_of, scores(tokens, length) * (1 + width_ / 4));
   }

@@ -68,7 +68,7 @@ void replace_weight(const QuantizedLayer& q, Products products, Layer& layer) {
 std::vector<Role> layer_roles(const ModelSpec& model) {
   std::vector<Role> roles{Role::query, Role::key, Role::value, Role::output,
                           Role::gate,  Role::up,  Role::down};
-  if (model.family == Family::opt) std::erase(roles, Role::gate);
+  if (!model.gated) std::erase(roles, Role::gate);
   return roles;
 }
 

@@ -167,13 +167,13 @@ class Model {
     };
     matrix(3 * passes, real(model_.hidden));
     matrix(passes, attention_widths() + real(model_.heads * model_.head_dim));
-    matrix(passes + (model_.family == Family::llama ? 1 : 0), real(model_.feed_forward));
+    matrix(passes + (model_.gated ? 1 : 0), real(model_.feed_forward));
     if (bf16()) matrix(0.5 * passes, real(model_.feed_forward));
     attention(m);
   }
   /// A forward pass that keeps its output only.
   void chunk(Moment& m, double tokens) const {
-    const double mlp = real(model_.feed_forward) * (model_.family == Family::llama ? 2 : 1);
+    const double mlp = real(model_.feed_forward) * (model_.gated ? 2 : 1);
     const double widths = std::max(mlp, attention_widths()) * (bf16() ? 1.5 : 1);
     m.add("a chunk of tokens", Heap::main, 2, 4 * tokens * real(model_.hidden));
     m.add("a chunk of tokens", Heap::main, 2, 2 * tokens * widths);

@@ -62,7 +62,7 @@ std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job
                                       const std::string& threads) {
   const ModelSpec& m = job.model();
   std::vector<std::string> lines;
-  lines.push_back("model        " + job.spec.model.path + ": " + std::string(word(m.family)) +
+  lines.push_back("model        " + job.spec.model.path + ": " + m.family +
                   ", " + number(m.blocks) + " blocks, hidden " + number(m.hidden) +
                   text(", %.4g million parameters, ",
                        1e-6 * static_cast<double>(job.checkpoint.parameter_count())) +

@@ -26,7 +26,7 @@ double value_sums(const SumShape& s, Index sequences, Index length) {
 
 double linear_weights(const ModelSpec& m) {
   const double attention = real(m.hidden) * real(2 * (m.heads + m.kv_heads) * m.head_dim);
-  const double mlp_layers = m.family == Family::llama ? 3 : 2;
+  const double mlp_layers = m.gated ? 3 : 2;
   return attention + mlp_layers * real(m.hidden) * real(m.feed_forward);
 }
 

@@ -108,7 +108,7 @@ def test_a_damaged_model(deck, own_model, tmp_path, damage):
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"model_type": "mamba"}, ("model_type", "mamba", "llama and opt")),
+    ({"model_type": "mamba"}, ("model_type", "mamba", "known are llama", "state-space layers")),
     ({"model_type": None}, ("model_type",)),
     ({"architectures": ["LlamaForSequenceClassification"]}, ("architectures", "LlamaForCausalLM")),
     ({"hidden_act": "gelu"}, ("hidden_act", "gelu", "silu")),

@@ -31,7 +31,7 @@ TEST(Operations, WeightsOfABlock) {
   // Llama: q 16, k 8, v 8, o 16; gate, up, down 24 each.
   EXPECT_EQ(linear_weights(small_model()), 48 + 72);
   ModelSpec opt = small_model();
-  opt.family = Family::opt;
+  opt.gated = false;
   EXPECT_EQ(linear_weights(opt), 48 + 48);
 }
 

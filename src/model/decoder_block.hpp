@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Inside of model/: the families, and what their block functions share.
+// Inside of model/: the block function behind `forward`.
 
 #include "model/forward.hpp"
 
@@ -20,7 +20,6 @@ struct Step {
   }
 };
 
-BlockTrace llama_block(const Step& step, View<const float> hidden);
-BlockTrace opt_block(const Step& step, View<const float> hidden);
+BlockTrace decoder_block(const Step& step, View<const float> hidden);
 
 }  // namespace constrictor::model

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Inside of model/*_gpu.cpp: the families, and what their block functions share.
+// Inside of model/*_gpu.cpp: the block function behind `forward`.
 #include "model/forward_gpu.hpp"
 
 namespace constrictor::model {
@@ -21,8 +21,6 @@ struct DeviceStep {
 };
 
 template <class E>
-DeviceTrace<E> llama_block(const DeviceStep<E>& step, DeviceView<const float> hidden);
-template <class E>
-DeviceTrace<E> opt_block(const DeviceStep<E>& step, DeviceView<const float> hidden);
+DeviceTrace<E> decoder_block(const DeviceStep<E>& step, DeviceView<const float> hidden);
 
 }  // namespace constrictor::model

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What sets one family of models apart from another, as data: one file per family beside this one.
+// io/ reads config.json and the tensors by it into a ModelSpec, which is all that model/ looks at.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/model_spec.hpp"
+
+namespace constrictor::families {
+
+/// A key of config.json and what holds without it. An empty key: the family has none, and the
+/// fallback holds always.
+struct SizeKey {
+  std::string key;
+  Index fallback = 0;  // 0: of others (see the field), or the key is required
+};
+struct NumberKey {
+  std::string key;
+  double fallback = 0;
+};
+struct FlagKey {
+  std::string key;
+  bool fallback = false;
+};
+
+/// A flag that other programs read too and that must have one value here.
+struct FixedFlag {
+  std::string key;
+  bool value = false;
+};
+
+/// Names of tensors without ".weight" and ".bias"; empty where the family has none.
+struct Names {
+  std::vector<std::string> prefixes;  // in front of everything but lm_head; the usual one first
+  // In a block, behind "layers.<number>.":
+  std::string query, key, value, output, gate{}, up, down;
+  std::string attention_norm, mlp_norm;
+  // Around the blocks:
+  std::string token_embedding = "embed_tokens", position_embedding{}, project_in{}, project_out{};
+  std::string final_norm;
+};
+
+struct Family {
+  std::string model_type;    // of config.json, and the family's name
+  std::string architecture;  // what "architectures" must list
+  Names names;
+
+  SizeKey feed_forward{"intermediate_size"};
+  SizeKey kv_heads{};         // fallback 0: as many as heads
+  SizeKey head_dim{};         // fallback 0: hidden / heads
+  SizeKey embedding_width{};  // fallback 0: hidden
+  FlagKey tied_embeddings{"tie_word_embeddings"};
+
+  NormStyle norm_style = NormStyle::rms;
+  NumberKey norm_eps;
+  FlagKey norm_before{"", true};         // false: norms stand behind the residual sums
+  FlagKey remove_final_norm{"", false};  // with norms before only: those behind need no final one
+
+  bool rotary = true;       // keys rope_theta and rope_scaling
+  double rope_theta = 1e4;  // without the key
+
+  std::string activation_key;
+  Activation activation = Activation::silu;
+  std::vector<std::string> activation_words;  // all mean `activation`; the first without the key
+
+  FlagKey qkv_bias{}, output_bias{}, mlp_bias{};
+  std::vector<FixedFlag> fixed{};
+
+  bool gated() const { return !names.gate.empty(); }
+};
+
+Family llama();
+Family opt();
+
+/// In the order in which messages list them.
+const std::vector<Family>& all();
+/// By model_type; nullptr for one that is not known.
+const Family* find(std::string_view model_type);
+/// Of a ModelSpec, whose family is known.
+const Family& of(const ModelSpec& spec);
+/// "llama, opt": all model types.
+std::string known();
+/// What stands between an unknown model_type and its forward pass, for a message.
+std::string missing_for(std::string_view model_type);
+
+}  // namespace constrictor::families
