@@ -23,16 +23,16 @@ struct RoundingStep {
 /// What a step changes; all [rows x in].
 template <class T>
 struct RoundingState {
-  View<T> v;              // the variable
-  View<T> sigmoid;        // of v
-  View<T> mean, square;   // Adam's moments
-  View<T> error;          // dW = low + s h(v) - W
+  View<T> v;             // the variable
+  View<T> sigmoid;       // of v
+  View<T> mean, square;  // Adam's moments
+  View<T> error;         // dW = low + s h(v) - W
 };
 
 /// What stays as it is.
 template <class T>
 struct RoundingTerms {
-  View<const T> scale;   // s [rows x groups]
+  View<const T> scale;  // s [rows x groups]
   Index group_size;
   View<const T> offset;  // low - W [rows x in], low = the weight rounded down
   View<const T> share;   // [rows x 1] 2 / unit: L is counted in units

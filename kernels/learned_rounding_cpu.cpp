@@ -20,8 +20,8 @@ inline float power(float x, float p) {
   x = x < 1e-30f ? 1e-30f : x;
   const auto bits = std::bit_cast<std::int32_t>(x);
   const std::int32_t n = (bits - 0x3f3504f3) >> 23;  // 0x3f3504f3: the square root of 1/2
-  const float m = std::bit_cast<float>(bits - static_cast<std::int32_t>(
-                                                  static_cast<std::uint32_t>(n) << 23));
+  const float m =
+      std::bit_cast<float>(bits - static_cast<std::int32_t>(static_cast<std::uint32_t>(n) << 23));
   const float u = (m - 1.0f) / (m + 1.0f), u2 = u * u;
   const float log_m = 2.0f * u * (1.0f + u2 * (1.0f / 3 + u2 * (0.2f + u2 * (1.0f / 7))));
   return fast_exp(p * (static_cast<float>(n) * 0.693147181f + log_m));
@@ -57,7 +57,8 @@ Index step_group(const RoundingStep<T>& step, T scale, T share, Index count, con
       slope -= x < T(0) ? -pull : pull;
     }
     slope *= raw > T(0) && raw < T(1) ? T(sigmoid_stretch) * sig * (T(1) - sig) : T(0);
-    const T m = T(0.9) * mean[c] + T(0.1) * slope, s = T(0.999) * square[c] + T(0.001) * slope * slope;
+    const T m = T(0.9) * mean[c] + T(0.1) * slope,
+            s = T(0.999) * square[c] + T(0.001) * slope * slope;
     mean[c] = m;
     square[c] = s;
     v[c] -= by_first * m / (root_of(s * by_second) + T(1e-8));
@@ -99,9 +100,9 @@ void set_rounding(const RoundingTerms<T>& terms, const RoundingState<T>& state) 
     }
 }
 
-#define CONSTRICTOR_INSTANTIATE(T)                                                            \
+#define CONSTRICTOR_INSTANTIATE(T)                                                             \
   template Index rounding_step(const RoundingStep<T>&, const RoundingTerms<T>&, View<const T>, \
-                               const RoundingState<T>&);                                      \
+                               const RoundingState<T>&);                                       \
   template void set_rounding(const RoundingTerms<T>&, const RoundingState<T>&);
 CONSTRICTOR_INSTANTIATE(float)
 CONSTRICTOR_INSTANTIATE(double)

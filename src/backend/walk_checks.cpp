@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-
 namespace constrictor::backend {
 
 NumericalError nonfinite(Index block, const char* what, Index sequence) {

@@ -68,4 +68,13 @@ void require_groups_fit(const QuantSpec& spec, const std::string& layer_name, In
                   std::to_string(inputs) + " inputs of " + layer_name);
 }
 
+void require_device_can(const std::string& device, const QuantSpec& spec,
+                        const std::string& layer_name) {
+  if (device != "cuda") return;
+  const char* missing = spec.method == Method::aespa ? "quant.method: aespa" : nullptr;
+  if (missing != nullptr)
+    throw UserError(std::string("run.device: cuda has no ") + missing + " yet, which " +
+                    layer_name + " asks for; use run.device=cpu");
+}
+
 }  // namespace constrictor::config

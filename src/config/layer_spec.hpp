@@ -24,4 +24,8 @@ void require_patterns_match(const QuantSpec& quant, const std::vector<std::strin
 /// UserError unless the group size divides the layer's number of inputs.
 void require_groups_fit(const QuantSpec& spec, const std::string& layer_name, Index inputs);
 
+/// UserError when the device cannot do what the layer asks for.
+void require_device_can(const std::string& device, const QuantSpec& spec,
+                        const std::string& layer_name);
+
 }  // namespace constrictor::config

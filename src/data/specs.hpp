@@ -53,8 +53,8 @@ struct QuantSpec {
   Index rounding_steps = 2000;   // of learned rounding (aespa)
   double rounding_rate = 0.015;  // its learning rate
   double rounding_lambda = 0;    // weight of its second term; 0 = 1.5 for q, k, v, 1 elsewhere
-  double damping = 0.01;      // λ in H <- H + λ mean(diag H) I
-  bool fallback_rtn = false;  // plain rounding when a factorization fails for good
+  double damping = 0.01;         // λ in H <- H + λ mean(diag H) I
+  bool fallback_rtn = false;     // plain rounding when a factorization fails for good
 
   /// Overrides by pattern: layer name ("mlp.down_proj") or "3.mlp.down_proj", '*' allowed.
   /// config/ resolves them; see `layer_spec`.

@@ -34,6 +34,7 @@ void plan_layer_specs(Job& job) {
     job.specs.emplace_back();
     for (std::size_t l = 0; l < names.size(); ++l) {
       job.specs.back().push_back(config::layer_spec(job.spec.quant, b, names[l]));
+      config::require_device_can(job.spec.run.device, job.specs.back().back(), names[l]);
       config::require_groups_fit(job.specs.back().back(), names[l],
                                  layer_inputs(job.model(), job.roles[l]));
     }

@@ -14,8 +14,9 @@ namespace {
 using linalg::gemm;
 using linalg::Transpose;
 
-constexpr double warm_up = 0.2;                    // share of the steps
-constexpr double first_beta = 20, last_beta = 2;   // of the second term
+constexpr double whole_steps = 10;                // in a unit
+constexpr double warm_up = 0.2;                   // share of the steps
+constexpr double first_beta = 20, last_beta = 2;  // of the second term
 
 template <class T>
 class LearnedRounding {
@@ -33,7 +34,8 @@ class LearnedRounding {
     const auto& grid = problem.grid;
     for (Index r = 0; r < base_.rows(); ++r)
       for (Index c = 0; c < base_.cols(); ++c) {
-        const T scale = grid.scale(r, c / grid.group_size), zero = grid.zero(r, c / grid.group_size);
+        const T scale = grid.scale(r, c / grid.group_size),
+                zero = grid.zero(r, c / grid.group_size);
         const T steps = problem.compensated(r, c) / scale, low = std::floor(steps);
         const T base = std::clamp(low + zero, T(0), grid.top);
         base_(r, c) = base;
@@ -44,9 +46,9 @@ class LearnedRounding {
         v_(r, c) = open ? std::log(share / (T(1) - share)) : T(-20);
       }
     const auto units = rounding_units(problem);
-    for (Index r = 0; r < base_.rows(); ++r) share_(r, 0) = T(2 / units[static_cast<std::size_t>(r)]);
-    if (!problem.input.D.empty())
-      drift_ = linalg::product<T>(problem.W, problem.input.D.view());
+    for (Index r = 0; r < base_.rows(); ++r)
+      share_(r, 0) = T(2 / units[static_cast<std::size_t>(r)]);
+    if (!problem.input.D.empty()) drift_ = linalg::product<T>(problem.W, problem.input.D.view());
     kernels::set_rounding(terms(), state());
   }
 
@@ -59,13 +61,13 @@ class LearnedRounding {
       const Index t = result.steps;
       const double part = static_cast<double>(t - start) / static_cast<double>(steps - start);
       const auto number = static_cast<double>(t + 1);
-      result.undecided = kernels::rounding_step<T>(
-          {.rate = T(rate),
-           .first = T(1 - std::pow(0.9, number)),
-           .second = T(1 - std::pow(0.999, number)),
-           .lambda = T(t < start ? 0 : lambda),
-           .beta = T(first_beta + (last_beta - first_beta) * part)},
-          terms(), half_gradient(), state());
+      result.undecided =
+          kernels::rounding_step<T>({.rate = T(rate),
+                                     .first = T(1 - std::pow(0.9, number)),
+                                     .second = T(1 - std::pow(0.999, number)),
+                                     .lambda = T(t < start ? 0 : lambda),
+                                     .beta = T(first_beta + (last_beta - first_beta) * part)},
+                                    terms(), half_gradient(), state());
     }
     result.codes = rounded();
     return result;
@@ -103,9 +105,9 @@ class LearnedRounding {
   Matrix<T> base_;    // codes rounded down
   Matrix<T> offset_;  // s (base - z) - W
   Matrix<T> v_, sigmoid_, mean_, square_, error_;
-  Matrix<T> share_;               // [rows x 1] 2 / unit
-  Matrix<T> drift_;               // W D; empty without drift
-  Matrix<T> product_, weighed_;   // dW H_in - W D, and H_out times it
+  Matrix<T> share_;              // [rows x 1] 2 / unit
+  Matrix<T> drift_;              // W D; empty without drift
+  Matrix<T> product_, weighed_;  // dW H_in - W D, and H_out times it
 };
 
 }  // namespace
@@ -130,6 +132,7 @@ std::vector<double> rounding_units(const RoundingProblem<T>& problem) {
       of_head += unit * static_cast<double>(problem.output->H(r, r)) / static_cast<double>(rows);
   }
   if (problem.output != nullptr) std::fill(units.begin(), units.end(), of_head);
+  for (double& unit : units) unit *= whole_steps;
   return units;
 }
 
@@ -139,8 +142,8 @@ LearnedCodes learn_rounding(const RoundingProblem<T>& problem, const QuantSpec& 
   return LearnedRounding<T>(problem).run(spec.rounding_steps, spec.rounding_rate, lambda);
 }
 
-#define CONSTRICTOR_INSTANTIATE(T)                                                  \
-  template std::vector<double> rounding_units(const RoundingProblem<T>&);           \
+#define CONSTRICTOR_INSTANTIATE(T)                                        \
+  template std::vector<double> rounding_units(const RoundingProblem<T>&); \
   template LearnedCodes learn_rounding(const RoundingProblem<T>&, const QuantSpec&);
 CONSTRICTOR_INSTANTIATE(float)
 CONSTRICTOR_INSTANTIATE(double)

@@ -29,9 +29,10 @@ struct LearnedCodes {
 /// from h = frac(W' / s), Q = W'. Without the second term in the first fifth of the steps, then
 /// beta falls from 20 to 2. Ends early when every h is decided; codes are h rounded at 1/2.
 ///
-/// `unit` makes lambda mean the same in every layer and width: what it costs to move one weight alone
-/// by a whole step, s^2 H_out[r,r] H_in[c,c]; the mean over a row, or over the head where H_out ties
-/// the rows together.
+/// `unit` makes lambda mean the same in every layer and width: ten times what it costs to move one
+/// weight alone by a whole step, s^2 H_out[r,r] H_in[c,c]; the mean over a row, or over the head
+/// where H_out ties the rows together. (Ten: with less, weights stay undecided; up to a hundred
+/// times more makes no difference.)
 template <class T>
 LearnedCodes learn_rounding(const RoundingProblem<T>& problem, const QuantSpec& spec);
 

@@ -10,8 +10,8 @@ namespace constrictor::quant {
 ///   side               U (and P) in sweep order; its `order` is applied here and undone
 ///   grid               of the same rows, groups of the original order (static groups)
 /// Panels of 128 columns: the recursion inside a panel in registers (kernels/column_sweep), one
-/// product for everything to its right. `compensated` gets the weights as rounding met them, original
-/// order.
+/// product for everything to its right. `compensated` gets the weights as rounding met them,
+/// original order.
 template <class T>
 Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid<T>& grid,
                            Matrix<T>* compensated = nullptr);

@@ -16,7 +16,9 @@ double rows_cost(const QuantSpec& spec, Index rows, Index inputs) {
   if (spec.method != Method::rtn) per_row += n * n / 2;         // sweep and trailing products
   if (spec.drift != Drift::none) per_row += n * n;              // the panel of P rides along
   per_row += static_cast<double>(spec.refine_passes) * n * n;   // W H of the refinement
-  per_row += n * n;                                             // losses
+  if (spec.method == Method::aespa)                             // a product by H_in each
+    per_row += static_cast<double>(spec.rounding_steps) * n * (n + 60);
+  per_row += n * n;  // losses
   return static_cast<double>(rows) * per_row;
 }
 

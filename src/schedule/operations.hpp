@@ -41,7 +41,10 @@ double factor_operations(const SideWork& side);
 ///   2 n² each for W H, Z H and the plain rounding's Q H, and for W D with drift;
 ///   `head_rows` > 0, rows of a head with an output side of d rows: d n for the update of later
 ///     rows, 2 d n for each of four products with H_out and for each pass of refinement, 2 n² for
-///     the shift with drift.
+///     the shift with drift;
+///   learned rounding: 2 n² and, with an output side, 2 d n a step; 4 n² for the losses of its
+///   start
+///     and of what was learned.
 struct RowWork {
   Index rows = 0;
   Index inputs = 0;

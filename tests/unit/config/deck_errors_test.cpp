@@ -93,8 +93,9 @@ TEST(DeckErrors, Types) {
 }
 
 TEST(DeckErrors, Words) {
-  EXPECT_EQ(quant_complaint("method: awq"),
-            "deck.yaml:4: quant.method: 'awq' is not known; allowed: rtn, gptq, boa, turboboa");
+  EXPECT_EQ(
+      quant_complaint("method: awq"),
+      "deck.yaml:4: quant.method: 'awq' is not known; allowed: rtn, gptq, boa, turboboa, aespa");
   EXPECT_EQ(quant_complaint("drift: maybe"),
             "deck.yaml:4: quant.drift: 'maybe' is not known; allowed: none, sequential, exact");
   EXPECT_EQ(quant_complaint("fallback: gptq"),
@@ -104,9 +105,10 @@ TEST(DeckErrors, Words) {
 }
 
 TEST(DeckErrors, FeaturesOfLaterVersions) {
-  EXPECT_EQ(quant_complaint("method: aespa"),
-            "deck.yaml:4: quant.method: 'aespa' is not in this version; allowed: rtn, gptq, boa, "
-            "turboboa");
+  EXPECT_EQ(
+      quant_complaint("method: two_stage"),
+      "deck.yaml:4: quant.method: 'two_stage' is not in this version; allowed: rtn, gptq, boa, "
+      "turboboa, aespa");
   EXPECT_EQ(quant_complaint("column_order: pivoted"),
             "deck.yaml:4: quant.column_order: 'pivoted' is not in this version; allowed: original, "
             "descending");

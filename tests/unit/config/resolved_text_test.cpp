@@ -37,7 +37,7 @@ TEST(ResolvedText, ReadsBackToTheSameText) {
 }
 
 TEST(ResolvedText, OfEveryMethodIsStable) {
-  for (const char* method : {"rtn", "gptq", "boa", "turboboa"}) {
+  for (const char* method : {"rtn", "gptq", "boa", "turboboa", "aespa"}) {
     const RunSpec run = with({std::string("quant.method=") + method});
     EXPECT_EQ(again(run), resolved_text(run));
   }

@@ -30,9 +30,9 @@ QuantSpec aespa(int bits, Index steps) {
 /// One head with everything: groups, drift, an output side.
 struct Head {
   Matrix<double> W = random_matrix<double>(6, 16, 1), D = random_matrix<double>(16, 16, 2);
-  InputSide<double> input = hessian::factor_input<double>(
-      random_hessian<double>(16, 3).view(), D.view(), {.drift = Drift::sequential, .alpha = 0.1},
-      "test");
+  InputSide<double> input =
+      hessian::factor_input<double>(random_hessian<double>(16, 3).view(), D.view(),
+                                    {.drift = Drift::sequential, .alpha = 0.1}, "test");
   OutputSide<double> output = hessian::factor_output<double>(random_hessian<double>(6, 4).view(),
                                                              0.01, Order::original, "test");
 };
@@ -72,9 +72,9 @@ TEST(LearnedRounding, GradientEqualsFiniteDifferences) {
   for (Index i = 0; i < Q.size(); ++i) Q.data()[i] = error.data()[i] + head.W.data()[i];
   auto G = objective.residual(objective.input_product(Q.view()).view());
   for (double& g : G.values()) g = -g;
-  kernels::rounding_step<double>({.rate = 0.1, .first = 0.1, .second = 0.001, .lambda = lambda,
-                                  .beta = beta},
-                                 terms, read_only(G.view()), state);
+  kernels::rounding_step<double>(
+      {.rate = 0.1, .first = 0.1, .second = 0.001, .lambda = lambda, .beta = beta}, terms,
+      read_only(G.view()), state);
   for (Index i = 0; i < v.size(); ++i) {
     const double gradient = mean.data()[i] / 0.1;  // Adam's first mean
     auto up = before, down = before;
@@ -111,8 +111,7 @@ TEST(LearnedRounding, FloatStepsFollowDoubleSteps) {
   };
   const auto fast = run(float{});
   const auto slow = run(double{});
-  for (Index i = 0; i < fast.size(); ++i)
-    EXPECT_NEAR(fast.data()[i], slow.data()[i], 1e-3) << i;
+  for (Index i = 0; i < fast.size(); ++i) EXPECT_NEAR(fast.data()[i], slow.data()[i], 1e-3) << i;
 }
 
 TEST(LearnedRounding, NeverAboveItsStartOnAnyGoldenLayer) {
@@ -132,7 +131,8 @@ TEST(LearnedRounding, NeverAboveItsStartOnAnyGoldenLayer) {
         if (layer.two_sided) output = layer.output(h);
         const auto solution = solve_aespa<float>(page(layer.W, layer.heads, h), input,
                                                  layer.two_sided ? &output : nullptr, layer.spec);
-        EXPECT_LE(solution.loss_before, solution.rounding.loss_start) << block << name << h;
+        EXPECT_LE(solution.loss_before, solution.rounding.loss_start * (1 + 1e-6))
+            << block << name << h;
         before += solution.rounding.loss_start;
         after += solution.loss_before;
         undecided += solution.rounding.undecided;
@@ -144,13 +144,14 @@ TEST(LearnedRounding, NeverAboveItsStartOnAnyGoldenLayer) {
     }
   std::printf("geometric mean %.4f, undecided %.2f %%\n", std::exp(logs / double(layers)),
               100. * double(undecided) / double(weights));
-  EXPECT_LT(std::exp(logs / double(layers)), 0.9);
-  EXPECT_LT(undecided, weights / 20);
+  EXPECT_LT(std::exp(logs / double(layers)), 0.85);
+  EXPECT_LT(undecided, weights / 50);
 }
 
 TEST(LearnedRounding, RowsDoNotDependOnTheirNeighboursOrOnThreads) {
   const auto W = random_matrix<float>(40, 48, 10);
-  const auto input = hessian::factor_input<float>(random_hessian<float>(48, 11).view(), {}, {}, "t");
+  const auto input =
+      hessian::factor_input<float>(random_hessian<float>(48, 11).view(), {}, {}, "t");
   const auto spec = aespa(3, 100);
   const auto together = solve_aespa<float>(W.view(), input, nullptr, spec);
   std::vector<Solution<float>> apart(5);
@@ -197,11 +198,12 @@ TEST(LearnedRounding, EveryWidthGroupAndDriftImproves) {
   for (const Drift drift : {Drift::none, Drift::sequential, Drift::exact})
     for (const int bits : {2, 4, 8})
       for (const bool symmetric : {false, true}) {
-        const auto input = hessian::factor_input<float>(
-            H.view(), D.view(),
-            {.drift = drift, .alpha = 0.5, .column_order = Order::descending,
-             .shift_wanted = drift == Drift::exact},
-            "t");
+        const auto input = hessian::factor_input<float>(H.view(), D.view(),
+                                                        {.drift = drift,
+                                                         .alpha = 0.5,
+                                                         .column_order = Order::descending,
+                                                         .shift_wanted = drift == Drift::exact},
+                                                        "t");
         auto spec = aespa(bits, 200);
         spec.rounding_rate = 0.05;
         spec.drift = drift;
