@@ -192,6 +192,39 @@ def load_windows(run_dirs):
     return table[first + [column for column in table if column not in first]]
 
 
+def load_tasks(run_dirs):
+    """One row per run, request file and zero-shot task: `run`, `run_dir`, `requests`, `task`, `documents`, `acc`,
+    `acc_stderr` and, where the task has it, `acc_norm`, `acc_norm_stderr`."""
+    first = ["run", "run_dir", "requests", "task", "documents", "acc", "acc_stderr", "acc_norm", "acc_norm_stderr"]
+    rows = []
+    for run in find_runs(run_dirs):
+        rows += [{"run": run.name, "run_dir": str(run), **row} for row in task_rows(run)]
+    return pd.DataFrame(rows, columns=first)
+
+
+def task_rows(run):
+    """The accuracies of one run's requests/*.h5, a dict per task; files that are not finished are left out."""
+    rows = []
+    for path in sorted((Path(run) / "requests").glob("*.h5")):
+        if path.stem.endswith(".unfinished"):
+            continue
+        with open_h5(path) as file:
+            rows += [{"requests": path.stem, "task": name} | {key: value.item() for key, value in task.attrs.items()}
+                     for name, task in file.get("tasks", {}).items()]
+    return rows
+
+
+def zero_shot_averages(rows):
+    """{"zero_shot", "acc"}: means over tasks, the former of acc_norm where a task has it (the protocol of the TurboBoA
+    paper); lambada_openai and lambada_standard count as one task. {} without tasks."""
+    def mean(values):
+        names = {name: "lambada" if name in ("lambada_openai", "lambada_standard") else name for name in values}
+        groups = [[v for name, v in values.items() if names[name] == one] for one in dict.fromkeys(names.values())]
+        return sum(sum(group) / len(group) for group in groups) / len(groups)
+    return {"zero_shot": mean({row["task"]: row.get("acc_norm", row["acc"]) for row in rows}),
+            "acc": mean({row["task"]: row["acc"] for row in rows})} if rows else {}
+
+
 def load_log(run):
     """log.jsonl, one row per event; a last line that is still being written is left out."""
     path, rows = Path(run) / "log.jsonl", []

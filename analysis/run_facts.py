@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 
 from analysis.errors import UserError
-from analysis.read_results import load_layers, load_run_and_scores, load_state, with_phases
+from analysis.read_results import (load_layers, load_run_and_scores, load_state, task_rows, with_phases,
+                                   zero_shot_averages)
 from analysis.sweep_runs import resolved_deck
 
 DECK_KEYS = ("method", "bits", "group_size")  # of quant, in the table of runs
@@ -30,6 +31,7 @@ def run_facts(run_dir):
         about, scores = load_run_and_scores(run)
         state = load_state(run)
         log = read_events(run / "log.jsonl")
+        row |= zero_shot_averages(task_rows(run))
         row |= {"warnings": tuple(log["warnings"]) if log["layers"] else warnings_of_layers(run)}
     except UserError as error:
         return {**row, "state": "unreadable", "message": str(error)}, []

@@ -47,6 +47,12 @@ CommandLine parse_evaluate(const Texts& words) {
                         "evaluates a model as it is, instead of a run")(
       "tokens", po::value<Texts>()->multitoken()->value_name("files"),
       "token files, instead of the deck's")(
+      "requests", po::value<Texts>()->multitoken()->value_name("files"),
+      "request files of zero-shot tasks (constrictor tasks build)")(
+      "out", po::value<std::string>()->value_name("path"),
+      "with --model and --requests: file *.h5 of the answers, or a folder for them")(
+      "rank-tokens", po::value<Index>()->value_name("n"),
+      "tokens of requests that a rank holds at a time (65536); no answer depends on it")(
       "set", assignments(),
       "replaces model.path or a key of evaluation or run; may be given many times")("help",
                                                                                     "prints this");
@@ -62,13 +68,25 @@ CommandLine parse_evaluate(const Texts& words) {
   line.run_dir = text_of(values, "run");
   line.model = text_of(values, "model");
   line.tokens = texts_of(values, "tokens");
+  line.requests = texts_of(values, "requests");
+  line.out = text_of(values, "out");
   line.overrides = texts_of(values, "set");
+  if (values.count("rank-tokens") != 0) line.rank_tokens = values["rank-tokens"].as<Index>();
+  if (values.count("rank-tokens") != 0 && line.rank_tokens < 1)
+    throw UserError("evaluate: --rank-tokens must be at least 1");
   if (line.run_dir.empty() == line.model.empty())
     throw UserError(
         "evaluate: either a run folder or --model is needed; see constrictor evaluate "
         "--help");
-  if (!line.model.empty() && line.tokens.empty())
-    throw UserError("evaluate: --model needs --tokens; see constrictor evaluate --help");
+  if (!line.model.empty() && line.tokens.empty() && line.requests.empty())
+    throw UserError(
+        "evaluate: --model needs --tokens or --requests; see constrictor evaluate --help");
+  const bool needs_out = !line.model.empty() && !line.requests.empty();
+  if (needs_out != !line.out.empty())
+    throw UserError(needs_out
+                        ? "evaluate: --requests with --model needs --out for the answers"
+                        : "evaluate: --out goes with --model and --requests; the answers of a run "
+                          "go to its folder");
   return line;
 }
 
@@ -142,8 +160,8 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   if (words[0] == "retry") return parse_retry(rest);
   if (words[0] == "bench") return parse_bench(rest);
   CommandLine line;
-  if (words[0] == "tokens") {
-    line.command = Command::tokens;
+  if (words[0] == "tokens" || words[0] == "tasks") {
+    line.command = words[0] == "tokens" ? Command::tokens : Command::tasks;
     line.arguments = rest;
     return line;
   }
@@ -153,14 +171,14 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   }
   throw UserError("'" + words[0] +
                   "' is no command; commands are quantize, evaluate, inspect, plan, sweep, status, "
-                  "retry, tokens, bench; "
+                  "retry, tokens, tasks, bench; "
                   "see constrictor --help");
 }
 
 bool needs_ranks(const std::vector<std::string>& words) {
   if (words.empty()) return false;
-  for (const char* alone : {"--help", "-h", "help", "--version", "inspect", "tokens", "plan",
-                            "sweep", "status", "retry"})
+  for (const char* alone : {"--help", "-h", "help", "--version", "inspect", "tokens", "tasks",
+                            "plan", "sweep", "status", "retry"})
     if (words[0] == alone) return false;
   for (const std::string& word : words)
     if (word == "--help") return false;

@@ -14,6 +14,7 @@ enum class Command {
   evaluate,
   inspect,
   tokens,
+  tasks,
   plan,
   sweep,
   status,
@@ -32,9 +33,12 @@ struct CommandLine {
   bool force = false;                  // quantize
   std::string model;                   // evaluate: --model instead of a run
   std::vector<std::string> tokens;     // evaluate: --tokens
+  std::vector<std::string> requests;   // evaluate: --requests
+  std::string out;                     // evaluate: --out, of answers
+  Index rank_tokens = 0;               // evaluate: --rank-tokens
   std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
   bench::BenchOptions bench;           // bench: device and threads are filled in later
-  std::vector<std::string> arguments;  // tokens: handed on as they are
+  std::vector<std::string> arguments;  // tokens, tasks: handed on as they are
   int ranks = 1;                       // plan, sweep: of each run
   int jobs = 1;                        // sweep: runs at the same time
   int dead_after_seconds = 180;        // sweep

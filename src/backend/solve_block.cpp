@@ -18,7 +18,9 @@ std::vector<int> factor_all(const comm::Communicator& ranks, const LayerInputs& 
                             BlockSolver& solver) {
   std::vector<schedule::Task> tasks;
   for (std::size_t u = 0; u < inputs.units.size(); ++u)
-    tasks.push_back({static_cast<Index>(u), schedule::factor_cost(inputs.units[u].inputs)});
+    tasks.push_back(
+        {static_cast<Index>(u),
+         schedule::factor_cost(inputs.units[u].inputs, inputs.units[u].settings.column_order)});
   auto owner = schedule::assign(tasks, ranks.size());
   comm::agree(ranks, [&] {
     for (std::size_t u = 0; u < owner.size(); ++u)

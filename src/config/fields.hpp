@@ -27,8 +27,9 @@ void visit_layer_keys(Field& field, Spec& spec) {
   field.flag("adaptive_grid", spec.adaptive_grid, "fit scales to weights already corrected");
   field.integer("refine_passes", spec.refine_passes, 0, 100,
                 "coordinate descent over scales; 0 = off");
-  field.word("column_order", spec.column_order, "", {"pivoted"});
+  field.word("column_order", spec.column_order, "", {});
   field.word("row_order", spec.row_order, "", {});
+  field.integer("beam", spec.beam, 1, 64, "prefixes of a row that the sweep keeps; 1 = off");
   field.word("value_hessian", spec.value_hessian, "", {});
   field.word("row_metric", spec.row_metric, "", {"softmax"});
   field.word("value_row_metric", spec.value_row_metric, "", {});
@@ -43,7 +44,6 @@ void visit_layer_keys(Field& field, Spec& spec) {
 /// Keys of later versions: decks may hold them, with the value that switches the feature off.
 template <class Field>
 void visit_later_keys(Field& field) {
-  field.fixed("beam", "1");
   field.fixed("polish", "0");
   field.fixed("gather", "block");
 }

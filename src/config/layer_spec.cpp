@@ -18,6 +18,21 @@ bool matches(std::string_view pattern, std::string_view name) {
   return false;
 }
 
+namespace {
+
+/// Sequential drift corrects later columns with the weights that one path of codes has left.
+void require_beam_fits_drift(const QuantSpec& spec, const std::string& layer_name) {
+  if (spec.beam > 1 && spec.method == Method::aespa)
+    throw UserError("quant.beam: " + std::to_string(spec.beam) +
+                    " does not go with quant.method: aespa, which " + layer_name +
+                    " has: learning starts from the one sweep of beam: 1");
+  if (spec.beam == 1 || spec.drift != Drift::sequential) return;
+  throw UserError("quant.beam: " + std::to_string(spec.beam) +
+                  " needs quant.drift: none or exact, but it is sequential for " + layer_name);
+}
+
+}  // namespace
+
 QuantSpec layer_spec(const QuantSpec& quant, Index block, const std::string& layer_name) {
   const std::string full_name = std::to_string(block) + "." + layer_name;
   QuantSpec spec = quant;
@@ -41,6 +56,7 @@ QuantSpec layer_spec(const QuantSpec& quant, Index block, const std::string& lay
     visit_layer_keys(reader, spec);
     reader.finish();
   }
+  require_beam_fits_drift(spec, layer_name);
   return spec;
 }
 
@@ -71,7 +87,10 @@ void require_groups_fit(const QuantSpec& spec, const std::string& layer_name, In
 void require_device_can(const std::string& device, const QuantSpec& spec,
                         const std::string& layer_name) {
   if (device != "cuda") return;
-  const char* missing = spec.method == Method::aespa ? "quant.method: aespa" : nullptr;
+  const char* missing = spec.method == Method::aespa          ? "quant.method: aespa"
+                        : spec.beam > 1                       ? "quant.beam"
+                        : spec.column_order == Order::pivoted ? "quant.column_order: pivoted"
+                                                              : nullptr;
   if (missing != nullptr)
     throw UserError(std::string("run.device: cuda has no ") + missing + " yet, which " +
                     layer_name + " asks for; use run.device=cpu");

@@ -15,7 +15,8 @@ bool matches(std::string_view pattern, std::string_view name);
 
 /// The spec of layer `layer_name` ("mlp.down_proj") of block `block`: every override whose pattern
 /// matches that name or "<block>.<name>" is applied, later ones win. An override that changes the
-/// method brings the preset of that method along. `overrides` of the result is empty.
+/// method brings the preset of that method along. `overrides` of the result is empty. UserError
+/// where the result asks for a beam with sequential drift.
 QuantSpec layer_spec(const QuantSpec& quant, Index block, const std::string& layer_name);
 
 /// UserError for a pattern that matches none of the model's layers (full names, "3.mlp.down_proj").

@@ -17,7 +17,7 @@ namespace constrictor {
 enum class Method { rtn, gptq, boa, turboboa, aespa };
 enum class GridSearch { minmax, mse, hessian };
 enum class Drift { none, sequential, exact };
-enum class Order { original, descending };
+enum class Order { original, descending, pivoted };
 enum class ValueHessian { attention, input };
 enum class RowMetric { none, attention };
 enum class ValueRowMetric { none, output };
@@ -47,6 +47,7 @@ struct QuantSpec {
   Index refine_passes = 1;    // coordinate descent over scales; 0 = off
   Order column_order = Order::original;
   Order row_order = Order::original;
+  Index beam = 1;  // prefixes of a row that the sweep keeps; 1 = one code after the other
   ValueHessian value_hessian = ValueHessian::attention;
   RowMetric row_metric = RowMetric::attention;
   ValueRowMetric value_row_metric = ValueRowMetric::none;

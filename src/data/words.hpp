@@ -44,7 +44,8 @@ struct EnumWords<Drift> {
 template <>
 struct EnumWords<Order> {
   static constexpr std::array table = {WordPair<Order>{Order::original, "original"},
-                                       WordPair<Order>{Order::descending, "descending"}};
+                                       WordPair<Order>{Order::descending, "descending"},
+                                       WordPair<Order>{Order::pivoted, "pivoted"}};
 };
 template <>
 struct EnumWords<ValueHessian> {

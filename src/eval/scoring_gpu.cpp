@@ -2,6 +2,7 @@
 #include "eval/scoring_gpu.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/parallel.hpp"
 #include "kernels/cross_entropy.hpp"
@@ -150,6 +151,37 @@ std::vector<WindowScore> score_windows(const device::Context& gpu, DeviceView<co
   return window_scores(gpu, sums, length);
 }
 
+template <class E>
+std::vector<TokenScore> score_tokens(const device::Context& gpu, DeviceView<const E> head,
+                                     DeviceView<const E> x, std::span<const std::int32_t> targets) {
+  const auto tokens = static_cast<Index>(targets.size());
+  CONSTRICTOR_REQUIRE(x.rows == tokens && head.size() > 0, x.rows, tokens, head.rows, head.cols);
+  if (tokens == 0) return {};
+  for (const std::int32_t target : targets)
+    CONSTRICTOR_REQUIRE(target >= 0 && target < head.rows, target, head.rows);
+  const LogitPieces logit_pieces(1, head.rows);
+  const View<const std::int32_t> row{targets.data(), 1, tokens, tokens};
+  const auto on_device = device::uploaded(gpu, row, "the tokens to be predicted");
+  Logits<E> logits(gpu, logit_pieces, head, x);
+  DeviceMatrix<SoftmaxSums> sums(gpu, 1, tokens, "sums over the vocabulary");
+  logit_pieces.for_each(tokens, [&](Piece rows, Piece columns) {
+    kernels::add_cross_entropy(gpu.main(), logits.of(rows, columns), columns.first,
+                               on_device.view().cols_from(rows.first, rows.size()),
+                               sums.view().cols_from(rows.first, rows.size()));
+  });
+  const Matrix<SoftmaxSums> found = device::downloaded(gpu, std::as_const(sums).view());
+  std::vector<TokenScore> scores;
+  for (Index t = 0; t < tokens; ++t)
+    scores.push_back({-loss(found(0, t)), found(0, t).top == row(0, t)});
+  return scores;
+}
+
+template std::vector<TokenScore> score_tokens(const device::Context&, DeviceView<const float>,
+                                              DeviceView<const float>,
+                                              std::span<const std::int32_t>);
+template std::vector<TokenScore> score_tokens(const device::Context&, DeviceView<const bfloat16>,
+                                              DeviceView<const bfloat16>,
+                                              std::span<const std::int32_t>);
 template std::vector<WindowScore> score_windows(const device::Context&, DeviceView<const float>,
                                                 DeviceView<const float>, DeviceView<const float>,
                                                 View<const std::int32_t>);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "device/device_matrix.hpp"
-#include "eval/scoring.hpp"
+#include "eval/continuation.hpp"
 
 namespace constrictor::eval {
 
@@ -20,5 +20,13 @@ template <class E>
 std::vector<WindowScore> score_windows(const device::Context& gpu, DeviceView<const E> head,
                                        DeviceView<const E> full, DeviceView<const E> quant,
                                        View<const std::int32_t> ids);
+
+/// eval::score_tokens on the device, in the same pieces.
+///   head  [vocabulary x width]
+///   x     [tokens x width] head inputs
+/// Waits for the device.
+template <class E>
+std::vector<TokenScore> score_tokens(const device::Context& gpu, DeviceView<const E> head,
+                                     DeviceView<const E> x, std::span<const std::int32_t> targets);
 
 }  // namespace constrictor::eval

@@ -36,6 +36,7 @@ void write_spec(H5Group& group, const QuantSpec& spec) {
   // As asked for; the permutations that came of it are the datasets of these names.
   write_word(group, "column_order", spec.column_order);
   write_word(group, "row_order", spec.row_order);
+  group.set_attribute("beam", spec.beam);
   write_word(group, "value_hessian", spec.value_hessian);
   write_word(group, "row_metric", spec.row_metric);
   write_word(group, "value_row_metric", spec.value_row_metric);
@@ -62,6 +63,7 @@ QuantSpec read_spec(const H5Group& group) {
   spec.refine_passes = group.attribute<std::int64_t>("refine_passes");
   spec.column_order = read_word<Order>(group, "column_order");
   spec.row_order = read_word<Order>(group, "row_order");
+  if (group.has_attribute("beam")) spec.beam = group.attribute<std::int64_t>("beam");
   spec.value_hessian = read_word<ValueHessian>(group, "value_hessian");
   spec.row_metric = read_word<RowMetric>(group, "row_metric");
   spec.value_row_metric = read_word<ValueRowMetric>(group, "value_row_metric");

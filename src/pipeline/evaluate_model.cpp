@@ -7,6 +7,7 @@
 #include "comm/agree.hpp"
 #include "io/run_folder.hpp"
 #include "model/forward.hpp"
+#include "pipeline/evaluate_requests.hpp"
 #include "pipeline/evaluation.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/report_lines.hpp"
@@ -18,13 +19,20 @@ struct Subject {
   RunSpec spec;
   io::Checkpoint checkpoint;
   std::vector<Tokens> sets;
+  std::vector<Requests> requests;
 };
 
 Subject open_subject(const RunSpec& spec) {
-  Subject subject{spec, io::Checkpoint(spec.model.path), {}};
+  Subject subject{spec, io::Checkpoint(spec.model.path), {}, {}};
   for (const auto& path : spec.evaluation.tokens)
     subject.sets.push_back(open_tokens(path, subject.checkpoint, ""));
   return subject;
+}
+
+RequestOptions request_options(const EvaluateOptions& options) {
+  RequestOptions requests{options.run_dir, options.out, options.device.name, {}};
+  if (options.rank_tokens > 0) requests.settings.rank_tokens = options.rank_tokens;
+  return requests;
 }
 
 void require_complete(const std::string& run_dir, const io::Checkpoint& checkpoint) {
@@ -50,6 +58,7 @@ void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
   const Subject subject = comm::agree(ranks, [&] {
     auto opened = open_subject(spec);
     if (!options.run_dir.empty()) require_complete(options.run_dir, opened.checkpoint);
+    opened.requests = open_requests(options.requests, opened.checkpoint, request_options(options));
     return opened;
   });
   const Products products =
@@ -68,6 +77,13 @@ void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
   SecondsByPhase seconds;
   const auto backend = backend::make_backend(
       ranks, options.device, {subject.checkpoint.spec(), products, subject.spec.run.reduction});
+  if (!subject.requests.empty()) {
+    auto requests = request_options(options);
+    requests.settings.products = products;
+    evaluate_requests(ranks, subject.checkpoint, *backend, quantized, subject.requests, requests,
+                      screen);
+  }
+  if (subject.sets.empty()) return;
   const auto scores = evaluate(ranks, subject.checkpoint, *backend, quantized, subject.sets,
                                {products, subject.spec.evaluation.kl}, seconds, screen);
   if (!options.run_dir.empty())

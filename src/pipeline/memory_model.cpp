@@ -7,6 +7,7 @@
 #include "core/memory.hpp"
 #include "core/threads.hpp"
 #include "eval/scoring.hpp"
+#include "quant/beam_sweep.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -215,6 +216,10 @@ class Model {
     const double bytes = 4 * tile * real(std::max(model_.hidden, model_.feed_forward));
     m.add("rows in work", Heap::main, copies, bytes);
     m.add("rows in work", Heap::workers, copies * (threads_ - 1), bytes);
+    if (!any_beam(job_)) return;
+    const double beam = real(quant::beam_bytes(std::max(model_.hidden, model_.feed_forward)));
+    m.add("rows in work", Heap::main, 1, beam);
+    m.add("rows in work", Heap::workers, threads_ - 1, beam);
   }
   void codes(Moment& m, double copies) const {
     const double bytes = 1.15 * block_weights(job_);  // column energies come with each tile
@@ -257,6 +262,13 @@ SumShape largest_sum_shape(const Job& job) {
   }
   largest.drift &= job.model().blocks > 1;  // the first block's inputs have not drifted
   return largest;
+}
+
+bool any_beam(const Job& job) {
+  for (const auto& specs : job.specs)
+    for (const QuantSpec& spec : specs)
+      if (spec.beam > 1) return true;
+  return false;
 }
 
 double block_weights(const Job& job) {

@@ -69,6 +69,9 @@ SumShape largest_sum_shape(const Job& job);
 std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
                                               Index length);
 
+/// Some layer of the deck is swept with more than one prefix.
+bool any_beam(const Job& job);
+
 /// Numbers in the linear layers of one block.
 double block_weights(const Job& job);
 /// Numbers in embeddings and head.

@@ -44,7 +44,7 @@ Solution<T> solve_aespa(View<const T> W, const InputSide<T>& input, const Output
   Solution<T> solution;
   solution.grid = fit_grid<T>(target.view(), metric_of(input), grid_settings(spec));
   Matrix<T> compensated;
-  const auto start = sweep<T>(target.view(), input, solution.grid, &compensated);
+  const auto start = sweep<T>(target.view(), input, solution.grid, 1, &compensated);
   auto learned = learn_rounding<T>(
       {live.view(), read_only(compensated.view()), solution.grid, input, output}, spec);
   solution.codes = std::move(learned.codes);

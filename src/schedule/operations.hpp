@@ -31,11 +31,13 @@ struct SideWork {
   bool factor = true;  // H = R R' and U = R^-1: n³/3 each
   bool panel = false;  // P = triu(D U', 1) U: n³ and n³/3
   bool shift = false;  // alpha D H^-1 = (D U') U: n³ more (2 n³ without a panel)
+  bool pivoted = false;  // the order is that of one more factorization: n³/3
 };
 double factor_operations(const SideWork& side);
 
 /// Quantizing `rows` rows of n inputs, per row:
-///   n² for the sweep with its trailing products, n² more with drift (the panel of P);
+///   n² for the sweep with its trailing products and each prefix of a beam, n² more with drift (the
+///     panel of P);
 ///   3 n² for a grid search by H: W R and Z R for two zero points; what pruning leaves to be
 ///     scored depends on the data and is not counted;
 ///   2 n² each for W H, Z H and the plain rounding's Q H, and for W D with drift;

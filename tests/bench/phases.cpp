@@ -9,6 +9,7 @@
 #include "kernels/column_sweep.hpp"
 #include "linalg/factor.hpp"
 #include "linalg/gemm.hpp"
+#include "linalg/pivoted_order.hpp"
 #include "quant/loss.hpp"
 #include "quant/refine.hpp"
 #include "quant/solvers.hpp"
@@ -67,25 +68,32 @@ class PhaseList {
                         if (!linalg::inverse_factor<float>(in_.side.H.view(), U->view()))
                           throw Bug("no factor");
                       }});
+    const auto order = std::make_shared<std::vector<std::int32_t>>();
+    phases.push_back({"pivoted order", Kind::factor, n_ * n_ * n_ / 3, reference, [this, order] {
+                        if (!linalg::pivoted_order<float>(in_.side.H.view(), *order))
+                          throw Bug("no order");
+                      }});
     phases.push_back({"drift propagator", Kind::factor, operations, reference, [this, U] {
                         *U = linalg::drift_propagator<float>(in_.D.view(), in_.side.U.view());
                       }});
   }
 
   void sweeps() {
-    const auto add = [&](const char* name, double operations, bool drift) {
+    const auto add = [&](const char* name, double operations, bool drift, Index beam) {
       const auto side = std::make_shared<InputSide<float>>();
       side->U = in_.side.U;
       if (drift) side->P = in_.side.P;
       const auto grids = std::make_shared<std::vector<quant::Grid<float>>>(grids_of(0, tile_rows));
-      phases.push_back({name, Kind::sweep, operations, layer_product(), [this, side, grids] {
+      phases.push_back({name, Kind::sweep, operations, layer_product(), [this, side, grids, beam] {
                           for_each_tile(in_.W, tile_rows, [&](View<const float> W, Index t) {
-                            quant::sweep<float>(W, *side, (*grids)[static_cast<std::size_t>(t)]);
+                            quant::sweep<float>(W, *side, (*grids)[static_cast<std::size_t>(t)],
+                                                beam);
                           });
                         }});
     };
-    add("column sweep", rows_ * n_ * n_, false);
-    add("column sweep, drift", 2 * rows_ * n_ * n_, true);
+    add("column sweep", rows_ * n_ * n_, false, 1);
+    add("column sweep, drift", 2 * rows_ * n_ * n_, true, 1);
+    add("column sweep, beam 8", 8 * rows_ * n_ * n_, false, 8);
   }
 
   void searches(bool full) {

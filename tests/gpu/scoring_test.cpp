@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <limits>
 
 #include "eval/scoring_gpu.hpp"
@@ -83,6 +84,29 @@ TEST_P(DeviceScoring, OneByOneIsAllTogether) {
       EXPECT_EQ(alone[w].full_nll, same.full_nll);
       EXPECT_EQ(alone[w].kl, same.kl);
       EXPECT_EQ(alone[w].agree, same.agree);
+    }
+  }
+}
+
+TEST_P(DeviceScoring, TokensEqualCpu) {
+  std::vector<std::int32_t> targets(ids.data(), ids.data() + ids.size());
+  const OutputHead host_head(head.view(), Products::float32);
+  for (std::size_t t = 0; t < targets.size(); t += 3) {  // some are the likeliest
+    Matrix<float> logits(1, vocabulary);
+    host_head.logits(quant.view().rows_from(static_cast<Index>(t), 1), logits.view());
+    targets[t] = static_cast<std::int32_t>(
+        std::max_element(logits.data(), logits.data() + vocabulary) - logits.data());
+  }
+  const auto expected = score_tokens(host_head, quant.view(), targets);
+  const auto device_head = to_device(head), device_quant = to_device(quant);
+  const auto found = score_tokens<float>(gpu, device_head.view(), device_quant.view(), targets);
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t t = 0; t < found.size(); ++t) {
+    EXPECT_NEAR(found[t].log_probability, expected[t].log_probability,
+                test::float_epsilon * (8 + 2 * static_cast<double>(width)));
+    EXPECT_EQ(found[t].likeliest, expected[t].likeliest);
+    if (t % 3 == 0) {
+      EXPECT_EQ(found[t].likeliest, 1);
     }
   }
 }

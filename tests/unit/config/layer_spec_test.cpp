@@ -58,6 +58,20 @@ TEST(LayerSpec, TheSameMethodKeepsWhatTheDeckSays) {
   EXPECT_EQ(layer_spec(quant, 0, "mlp.up_proj").drift, Drift::none);
 }
 
+TEST(LayerSpec, BeamAndSequentialDriftDoNotGoTogether) {
+  const QuantSpec quant =
+      quant_with({"quant.beam=4", "quant.drift=exact", "quant.layers.*.k_proj.drift=sequential"});
+  EXPECT_EQ(layer_spec(quant, 0, "self_attn.q_proj").beam, 4);
+  try {
+    layer_spec(quant, 0, "self_attn.k_proj");
+    ADD_FAILURE() << "accepted";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(),
+                 "quant.beam: 4 needs quant.drift: none or exact, but it is sequential for "
+                 "self_attn.k_proj");
+  }
+}
+
 TEST(Patterns, ThatMatchNothingAreReported) {
   const std::vector<std::string> names = {"0.self_attn.q_proj", "0.mlp.up_proj",
                                           "1.self_attn.q_proj", "1.mlp.up_proj"};

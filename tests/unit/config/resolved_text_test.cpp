@@ -85,6 +85,8 @@ TEST(Identity, ChangesWithWhatDecidesTheResult) {
                             "quant.refine_passes=2",
                             "quant.column_order=descending",
                             "quant.row_order=descending",
+                            "quant.column_order=pivoted",
+                            "quant.beam=8",
                             "quant.value_hessian=input",
                             "quant.row_metric=none",
                             "quant.value_row_metric=output",

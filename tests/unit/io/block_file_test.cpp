@@ -44,7 +44,8 @@ QuantizedLayer layer_of(const std::string& name, Role role, Index out, Index in,
                 false,
                 2,
                 Order::descending,
-                Order::descending,
+                Order::pivoted,
+                8,
                 ValueHessian::input,
                 RowMetric::none,
                 ValueRowMetric::output,
@@ -109,10 +110,10 @@ void expect_same(const QuantizedLayer& a, const QuantizedLayer& b) {
   EXPECT_EQ(a.role, b.role);
   const QuantSpec &s = a.spec, &t = b.spec;
   EXPECT_EQ(std::tie(s.method, s.bits, s.group_size, s.symmetric, s.grid, s.rows_at_once, s.drift,
-                     s.alpha, s.adaptive_grid, s.refine_passes, s.column_order, s.row_order,
+                     s.alpha, s.adaptive_grid, s.refine_passes, s.column_order, s.row_order, s.beam,
                      s.value_hessian, s.row_metric, s.value_row_metric, s.damping, s.fallback_rtn),
             std::tie(t.method, t.bits, t.group_size, t.symmetric, t.grid, t.rows_at_once, t.drift,
-                     t.alpha, t.adaptive_grid, t.refine_passes, t.column_order, t.row_order,
+                     t.alpha, t.adaptive_grid, t.refine_passes, t.column_order, t.row_order, t.beam,
                      t.value_hessian, t.row_metric, t.value_row_metric, t.damping, t.fallback_rtn));
   EXPECT_EQ(std::tie(a.method_used, a.column_order, a.row_order, a.loss_before, a.loss_after,
                      a.loss_rounding, a.loss_scale, a.damping, a.damping_retries, a.dead_columns,
