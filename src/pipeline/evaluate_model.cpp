@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/evaluate_model.hpp"
 
-#include <algorithm>
 #include <filesystem>
 
 #include "comm/agree.hpp"
@@ -9,6 +8,7 @@
 #include "model/forward.hpp"
 #include "pipeline/evaluate_requests.hpp"
 #include "pipeline/evaluation.hpp"
+#include "pipeline/finished_run.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/report_lines.hpp"
 
@@ -22,8 +22,10 @@ struct Subject {
   std::vector<Requests> requests;
 };
 
-Subject open_subject(const RunSpec& spec) {
-  Subject subject{spec, io::Checkpoint(spec.model.path), {}, {}};
+/// A run is compared with the model that it was made from; on its own a model may hold codes, ours
+/// or somebody else's.
+Subject open_subject(const RunSpec& spec, io::Codes codes) {
+  Subject subject{spec, io::Checkpoint(spec.model.path, codes), {}, {}};
   for (const auto& path : spec.evaluation.tokens)
     subject.sets.push_back(open_tokens(path, subject.checkpoint, ""));
   return subject;
@@ -35,38 +37,26 @@ RequestOptions request_options(const EvaluateOptions& options) {
   return requests;
 }
 
-void require_complete(const std::string& run_dir, const io::Checkpoint& checkpoint) {
-  std::string missing;
-  const auto finished = io::finished_blocks(run_dir);
-  for (Index b = 0; b < checkpoint.spec().blocks; ++b)
-    if (std::find(finished.begin(), finished.end(), b) == finished.end())
-      missing += (missing.empty() ? "" : ", ") + std::to_string(b);
-  if (!missing.empty())
-    throw UserError(run_dir + ": the run is not complete, blocks missing: " + missing +
-                    "; run `constrictor quantize` with its deck again");
-  const auto facts = io::read_run_file(std::filesystem::path(run_dir) / "run.h5").provenance;
-  const auto hash = facts.find("sample_sha256");
-  if (hash != facts.end() && std::get<std::string>(hash->second) != checkpoint.sample_sha256())
-    throw UserError(run_dir + ": the run was made from another model than the one in " +
-                    checkpoint.folder().string());
-}
-
 }  // namespace
 
 void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
                     const EvaluateOptions& options, Screen& screen) {
   const Subject subject = comm::agree(ranks, [&] {
-    auto opened = open_subject(spec);
+    auto opened =
+        open_subject(spec, options.run_dir.empty() ? io::Codes::allowed : io::Codes::refused);
     if (!options.run_dir.empty()) require_complete(options.run_dir, opened.checkpoint);
     opened.requests = open_requests(options.requests, opened.checkpoint, request_options(options));
     return opened;
   });
   const Products products =
       model::resolved_products(subject.checkpoint.spec(), subject.spec.run.products);
-  screen.header(
-      {"model        " + subject.spec.model.path,
-       "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir),
-       machine_line(ranks, options.threads, options.device.description)});
+  std::vector<std::string> header{
+      "model        " + subject.spec.model.path,
+      "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir)};
+  if (const std::string words = subject.checkpoint.packing_words(); !words.empty())
+    header.push_back("codes        " + words);
+  header.push_back(machine_line(ranks, options.threads, options.device.description));
+  screen.header(header);
   QuantizedBlocks quantized;
   if (!options.run_dir.empty())
     quantized = [&](Index b) {

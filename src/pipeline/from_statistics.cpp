@@ -113,6 +113,13 @@ struct Source {
   Index length = 1;  // tokens of a sequence
 };
 
+void require_one_width(const QuantSpec& quant) {
+  if (quant.budget.on())
+    throw UserError(
+        "quant.bits: a budget needs the model, whose blocks it runs to compare layers; with "
+        "--from-statistics give one width, 2..8");
+}
+
 Source open_source(const std::string& run) {
   Source source{run, io::finished_blocks(run),
                 io::read_run_file(fs::path(run) / "run.h5").provenance};
@@ -133,7 +140,10 @@ std::string id_of(const Source& source, const RunSpec& spec) {
 
 void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
                          const QuantizeOptions& options, Screen& screen) {
-  const Source source = comm::agree(ranks, [&] { return open_source(options.from_statistics); });
+  const Source source = comm::agree(ranks, [&] {
+    require_one_width(spec.quant);
+    return open_source(options.from_statistics);
+  });
   const std::string id = id_of(source, spec);
   const std::string folder_path =
       spec.run.run_dir.empty() ? (fs::path(spec.run.out) / id).string() : spec.run.run_dir;

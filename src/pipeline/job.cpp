@@ -11,6 +11,7 @@
 #include "io/sha256.hpp"
 #include "io/token_file.hpp"
 #include "model/forward.hpp"
+#include "pipeline/measure_widths.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -111,6 +112,7 @@ void turn_to(const RunSpec& spec, Job& job) {
   job.products = model::resolved_products(job.model(), spec.run.products);
   job.roles = layer_roles(job.model());
   plan_layer_specs(job);
+  require_budget_can_be_met(job);
   job.run_id = run_id_of(spec, job);
   job.folder = spec.run.run_dir.empty()
                    ? (std::filesystem::path(spec.run.out) / job.run_id).string()
