@@ -11,6 +11,7 @@
 #include "backend/solve_block.hpp"
 #include "comm/agree.hpp"
 #include "comm/device_communicator.hpp"
+#include "core/stop_flag.hpp"
 #include "eval/scoring_gpu.hpp"
 #include "model/forward_gpu.hpp"
 #include "model/rope.hpp"

@@ -7,6 +7,7 @@
 #include "backend/gather_statistics.hpp"
 #include "backend/host_solver.hpp"
 #include "backend/solve_block.hpp"
+#include "core/stop_flag.hpp"
 #include "eval/scoring.hpp"
 #include "linalg/gemm.hpp"
 #include "model/ends.hpp"

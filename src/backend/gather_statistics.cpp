@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "comm/agree.hpp"
+#include "core/stop_flag.hpp"
 #include "hessian/accumulate.hpp"
 #include "hessian/softmax_metric.hpp"
 #include "hessian/sum_over_ranks.hpp"

@@ -43,6 +43,11 @@ bool has_output_side(Role role, const QuantSpec& spec) {
   return role == Role::value && spec.value_row_metric == ValueRowMetric::output;
 }
 
+/// Of the published runs.
+double usual_lambda(Role role) {
+  return role == Role::query || role == Role::key || role == Role::value ? 1.5 : 1.0;
+}
+
 /// The same H, D, U and P serve both.
 bool same_side(const InputUnit& a, const InputUnit& b) {
   const auto &x = a.settings, &y = b.settings;
@@ -87,6 +92,7 @@ LayerInputs plan_layers(const ModelSpec& model, const Block& block,
     const Layer& layer = block.layers[i];
     if (!step.has(layer.role)) continue;
     LayerPlan plan{&layer, specs[i], {}, 0};
+    if (plan.spec.rounding_lambda == 0) plan.spec.rounding_lambda = usual_lambda(layer.role);
     const bool two_sided = has_output_side(layer.role, plan.spec);
     if (two_sided) plan.heads = layer.role == Role::query ? model.heads : model.kv_heads;
     InputUnit unit;

@@ -102,6 +102,7 @@ void add_result(const TaskResult& result, const RowTask& task, QuantizedLayer& l
   layer.loss_after += s.loss_after;
   layer.loss_rounding += s.loss_rounding;
   layer.loss_scale += s.loss_scale;
+  layer.rounding.add(s.rounding);
   layer.seconds += result.seconds;
   layer.damping = std::max(layer.damping, result.output_damping);
   layer.damping_retries = std::max(layer.damping_retries, static_cast<int>(result.output_retries));

@@ -2,6 +2,7 @@
 #pragma once
 // What quantization makes of one linear layer, and what a referee would ask about it.
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,21 @@
 #include "data/specs.hpp"
 
 namespace constrictor {
+
+/// How learned rounding (aespa) went.
+struct RoundingFacts {
+  double loss_start = 0;    // L(Q) of the GPTQ start
+  Index steps = 0;          // taken, the most of the layer's parts
+  Index undecided = 0;      // weights that the steps had not brought to one side
+  Index rows_at_start = 0;  // rows that keep their start: learning did not lower L
+
+  void add(const RoundingFacts& part) {
+    loss_start += part.loss_start;
+    steps = std::max(steps, part.steps);
+    undecided += part.undecided;
+    rows_at_start += part.rows_at_start;
+  }
+};
 
 struct QuantizedLayer {
   std::string name;
@@ -32,6 +48,7 @@ struct QuantizedLayer {
   Index frozen_scales = 0;            // groups of a row whose codes all equal the zero point
   double alpha_used =
       0;               // share of the drift that was corrected, mean of the input sides'; 0 = none
+  RoundingFacts rounding;             // aespa only
   double damping = 0;  // λ that the factorization took, the largest of the layer's matrices
   int damping_retries = 0;
   Index dead_columns = 0;         // inputs that are always zero

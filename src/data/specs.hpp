@@ -14,7 +14,7 @@
 
 namespace constrictor {
 
-enum class Method { rtn, gptq, boa, turboboa, two_stage };
+enum class Method { rtn, gptq, boa, turboboa, two_stage, aespa };
 enum class GridSearch { minmax, mse, hessian };
 enum class Drift { none, sequential, exact };
 enum class Order { original, descending, pivoted };
@@ -64,8 +64,11 @@ struct QuantSpec {
   ValueHessian value_hessian = ValueHessian::attention;
   RowMetric row_metric = RowMetric::attention;
   ValueRowMetric value_row_metric = ValueRowMetric::none;
-  double damping = 0.01;      // λ in H <- H + λ mean(diag H) I
-  bool fallback_rtn = false;  // plain rounding when a factorization fails for good
+  Index rounding_steps = 2000;   // of learned rounding (aespa)
+  double rounding_rate = 0.015;  // its learning rate
+  double rounding_lambda = 0;    // weight of its second term; 0 = 1.5 for q, k, v, 1 elsewhere
+  double damping = 0.01;         // λ in H <- H + λ mean(diag H) I
+  bool fallback_rtn = false;     // plain rounding when a factorization fails for good
 
   // Of the whole run, not of a layer.
   Gather gather = Gather::block;  // sublayer: statistics again behind each quantized sublayer

@@ -24,10 +24,12 @@ using WordPair = std::pair<E, std::string_view>;
 
 template <>
 struct EnumWords<Method> {
-  static constexpr std::array table = {
-      WordPair<Method>{Method::rtn, "rtn"}, WordPair<Method>{Method::gptq, "gptq"},
-      WordPair<Method>{Method::boa, "boa"}, WordPair<Method>{Method::turboboa, "turboboa"},
-      WordPair<Method>{Method::two_stage, "two_stage"}};
+  static constexpr std::array table = {WordPair<Method>{Method::rtn, "rtn"},
+                                       WordPair<Method>{Method::gptq, "gptq"},
+                                       WordPair<Method>{Method::boa, "boa"},
+                                       WordPair<Method>{Method::turboboa, "turboboa"},
+                                       WordPair<Method>{Method::two_stage, "two_stage"},
+                                       WordPair<Method>{Method::aespa, "aespa"}};
 };
 template <>
 struct EnumWords<GridSearch> {

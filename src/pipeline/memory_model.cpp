@@ -250,7 +250,10 @@ class Model {
   }
   /// Weights, targets, errors, products of the rows that a thread works on.
   void rows(Moment& m) const {
-    constexpr double tile = 128, copies = 12;
+    constexpr double tile = 128;
+    bool learned = false;  // rounding keeps its variables, their moments and gradients
+    for (const auto& spec : job_.specs.front()) learned |= spec.method == Method::aespa;
+    const double copies = learned ? 18 : 12;
     const double bytes = 4 * tile * real(std::max(model_.hidden, model_.feed_forward));
     m.add("rows in work", Heap::main, copies, bytes);
     m.add("rows in work", Heap::workers, copies * (threads_ - 1), bytes);

@@ -128,6 +128,11 @@ std::vector<std::string> layer_warnings(Index block, const QuantizedLayer& layer
   if (layer.dead_columns > 0)
     warnings.push_back(name + number(layer.dead_columns) +
                        " inputs are always zero; their weights are set to zero");
+  if (const Index kept = layer.rounding.rows_at_start; 10 * kept > layer.codes.rows())
+    warnings.push_back(name + "learned rounding did not lower the loss of " + number(kept) +
+                       " of " + number(layer.codes.rows()) + " rows, they keep their GPTQ start (" +
+                       number(layer.rounding.undecided) + " weights undecided after " +
+                       number(layer.rounding.steps) + " steps)");
   const double margin = 1e-6 * layer.loss_scale;
   if (layer.loss_after > layer.loss_before + margin)
     warnings.push_back(name + text("refinement raised the loss from %.6g to %.6g",

@@ -69,7 +69,10 @@ class Work {
                   out = layer_outputs(model_, job_.roles[i]);
       const bool search = specs[i].grid == GridSearch::hessian;
       sum += real(out) *
-             (search ? 40 * squared(in) + 30e3 * real(in) : 20 * squared(in) + 15e3 * real(in));
+             ((specs[i].method == Method::aespa
+                   ? real(specs[i].rounding_steps) * (products(2 * squared(in)) + 100 * real(in))
+                   : 0) +
+              (search ? 40 * squared(in) + 30e3 * real(in) : 20 * squared(in) + 15e3 * real(in)));
     }
     return sum;
   }

@@ -40,7 +40,7 @@ TEST(ResolvedText, ReadsBackToTheSameText) {
 }
 
 TEST(ResolvedText, OfEveryMethodIsStable) {
-  for (const char* method : {"rtn", "gptq", "boa", "turboboa", "two_stage"}) {
+  for (const char* method : {"rtn", "gptq", "boa", "turboboa", "two_stage", "aespa"}) {
     const RunSpec run = with({std::string("quant.method=") + method});
     EXPECT_EQ(again(run), resolved_text(run));
   }
