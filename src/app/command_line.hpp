@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bench/bench.hpp"
+#include "pipeline/generate.hpp"
 
 namespace constrictor::app {
 
@@ -15,6 +16,8 @@ enum class Command {
   inspect,
   tokens,
   tasks,
+  generate,       // with token ids
+  generate_text,  // by analysis/generate.py, which calls the former
   plan,
   sweep,
   status,
@@ -38,7 +41,8 @@ struct CommandLine {
   Index rank_tokens = 0;               // evaluate: --rank-tokens
   std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
   bench::BenchOptions bench;           // bench: device and threads are filled in later
-  std::vector<std::string> arguments;  // tokens, tasks: handed on as they are
+  pipeline::GenerateOptions generate;  // generate
+  std::vector<std::string> arguments;  // tokens, tasks, generate_text: handed on
   int ranks = 1;                       // plan, sweep: of each run
   int jobs = 1;                        // sweep: runs at the same time
   int dead_after_seconds = 180;        // sweep

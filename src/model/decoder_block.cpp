@@ -60,7 +60,7 @@ void widen(const Step& step, BlockTrace& t) {
 }  // namespace
 
 BlockTrace decoder_block(const Step& step, View<const float> hidden) {
-  const auto& [spec, block, length, products, keep] = step;
+  const auto& [spec, block, length, products, keep, past] = step;
   CONSTRICTOR_REQUIRE(spec.activation == (spec.gated ? Activation::silu : Activation::relu));
   BlockTrace t;
 
@@ -69,11 +69,14 @@ BlockTrace decoder_block(const Step& step, View<const float> hidden) {
   step.done_with(t.attention_input);
 
   if (spec.rotary) {
-    const kernels::RopeTable table = rope_table(spec, length);
+    const kernels::RopeTable table =
+        past != nullptr ? past->rope(length) : rope_table(spec, length);
     kernels::rope(t.query.view(), table);
     kernels::rope(t.key.view(), table);
   }
-  t.output_input = attention(spec, length, t.query.view(), t.key.view(), t.value.view());
+  t.output_input = past != nullptr
+                       ? past->attention(spec, t.query.view(), t.key.view(), t.value.view())
+                       : attention(spec, length, t.query.view(), t.key.view(), t.value.view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);

@@ -13,6 +13,7 @@ struct Step {
   Index length;
   Products products;
   Keep keep;
+  Past* past = nullptr;  // of the one sequence whose next tokens these are
 
   /// Frees a matrix that the caller did not ask to keep.
   void done_with(Matrix<float>& matrix) const {

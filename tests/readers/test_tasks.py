@@ -63,7 +63,7 @@ def test_answers_equal_those_of_the_transformers_backend(tmp_path, max_length):
         names = ["last_word"]
     assert build("--tasks", *names, "--yaml", *YAML, "--data", DEMO / "tasks", "--out", requests, *cut) == 0
     result = run("evaluate", "--model", DEMO / "model", "--requests", requests, "--out", tmp_path / "ours.h5", "--set",
-                 "run.products=float32")
+                 "run.products=float32", timeout=300)
     assert result.code == 0, result
     subprocess.run([sys.executable, ROOT / "tests/readers/harness_scores.py", DEMO / "model", tmp_path / "theirs.json",
                     "--tasks", *names, *map(str, cut)], check=True, capture_output=True)

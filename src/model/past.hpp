@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "data/block.hpp"
+#include "data/model_spec.hpp"
+#include "kernels/rope.hpp"
+
+namespace constrictor::model {
+
+/// Keys and values that one block made of the tokens of one sequence so far, so that its next
+/// tokens need not go through the model again.
+class Past {
+ public:
+  /// Room for `most` tokens.
+  Past(const ModelSpec& spec, const Block& block, Index most);
+
+  Index tokens() const { return tokens_; }
+  /// Rotations of the next `fresh` positions.
+  kernels::RopeTable rope(Index fresh) const;
+  /// Causal attention (model/attention.hpp) of the next tokens, which see each other and all before
+  /// them; takes up their keys and values.
+  ///   query  [fresh x heads * head_dim], key, value  [fresh x kv_heads * head_dim], rotated
+  Matrix<float> attention(const ModelSpec& spec, View<const float> query, View<const float> key,
+                          View<const float> value);
+
+ private:
+  Index tokens_ = 0;
+  kernels::RopeTable table_;   // of all positions; empty for models without RoPE
+  Matrix<float> key_, value_;  // [most x kv_heads * head_dim]
+};
+
+}  // namespace constrictor::model
