@@ -104,7 +104,8 @@ def load_layers(run_dirs):
 
     Columns: `run` (folder name), `run_dir`, `block` (number), `layer` (name in the block), `kind` (last part of the
     name), all attributes of the layer under their own names, those of the block as `block.<name>` and of the run as
-    `run.<name>` (both have `seconds_by_phase`, a dict here), and `relative_loss` = loss_after / loss_scale.
+    `run.<name>` (both have `seconds_by_phase`, a dict here), `relative_loss` = loss_after / loss_scale, and
+    `loss_by_stage`, a dict like {"0 solver": L, "1 refine": L, "2 polish": L}.
     """
     rows = []
     for run in find_runs(run_dirs):
@@ -114,11 +115,20 @@ def load_layers(run_dirs):
             for layer, group in file.items():
                 if isinstance(group, h5py.Group):
                     rows.append({"run": run.name, "run_dir": str(run), "block": int(path.stem), "layer": layer,
-                                 "kind": layer.rsplit(".", 1)[-1], **attributes(group), **about_block, **about_run})
+                                 "kind": layer.rsplit(".", 1)[-1], **attributes(group), **stages(group), **about_block, **about_run})
     table = pd.DataFrame(rows, columns=None if rows else ["run", "run_dir", "block", "layer", "kind"])
     if {"loss_after", "loss_scale"} <= set(table.columns):
         table["relative_loss"] = table["loss_after"] / table["loss_scale"].where(table["loss_scale"] > 0)
     return table
+
+
+def stages(group):
+    """Losses after the solver and every stage that followed; nothing in results of the first version."""
+    if "error/loss_by_stage" not in group:
+        return {}
+    names = str(group.attrs["stages"]).split()
+    losses = group["error/loss_by_stage"][()]
+    return {"loss_by_stage": {f"{i} {name}": float(loss) for i, (name, loss) in enumerate(zip(names, losses))}}
 
 
 def block_files(run):

@@ -104,6 +104,33 @@ CommandLine parse_inspect(const Texts& words) {
   return line;
 }
 
+CommandLine parse_export(const Texts& words) {
+  CommandLine line;
+  line.command = Command::export_;
+  exports::ExportOptions& options = line.exported;
+  po::options_description visible("options"), all;
+  visible.add_options()("format", po::value(&options.format)->value_name("word"),
+                        "compressed-tensors, gptq, dequantized or all")(
+      "to", po::value(&options.to)->value_name("folder"), "what is made; see below")(
+      "model", po::value(&line.model)->value_name("folder"),
+      "where the run's model lies now, instead of the deck's model.path")("help", "prints this");
+  all.add(visible).add_options()("run", po::value<std::string>(), "");
+  const auto values = parsed(all, "run", words, "export");
+  if (values.count("help") != 0) {
+    std::ostringstream text;
+    text << visible;
+    return help_line(help_of_export(text.str()));
+  }
+  options.run_dir = text_of(values, "run");
+  for (const auto& [value, name] : {std::pair(options.run_dir, "a run folder"),
+                                    {options.format, "--format"},
+                                    {options.to, "--to"}})
+    if (value.empty())
+      throw UserError(std::string("export: ") + name +
+                      " is missing; see constrictor export --help");
+  return line;
+}
+
 CommandLine parse_bench(const Texts& words) {
   CommandLine line;
   line.command = Command::bench;
@@ -160,6 +187,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   if (words[0] == "status") return parse_status(rest);
   if (words[0] == "retry") return parse_retry(rest);
   if (words[0] == "bench") return parse_bench(rest);
+  if (words[0] == "export") return parse_export(rest);
   CommandLine line;
   if (words[0] == "tokens" || words[0] == "tasks") {
     line.command = words[0] == "tokens" ? Command::tokens : Command::tasks;
@@ -181,14 +209,14 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   }
   throw UserError("'" + words[0] +
                   "' is no command; commands are quantize, evaluate, inspect, plan, sweep, status, "
-                  "retry, tokens, tasks, generate, bench; "
+                  "retry, tokens, tasks, generate, bench, export; "
                   "see constrictor --help");
 }
 
 bool needs_ranks(const std::vector<std::string>& words) {
   if (words.empty()) return false;
   for (const char* alone : {"--help", "-h", "help", "--version", "inspect", "tokens", "tasks",
-                            "generate", "plan", "sweep", "status", "retry"})
+                            "generate", "plan", "sweep", "status", "retry", "export"})
     if (words[0] == alone) return false;
   for (const std::string& word : words)
     if (word == "--help") return false;

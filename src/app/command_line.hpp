@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bench/bench.hpp"
+#include "export/export_run.hpp"
 #include "pipeline/generate.hpp"
 
 namespace constrictor::app {
@@ -22,25 +23,27 @@ enum class Command {
   sweep,
   status,
   retry,
-  bench
+  bench,
+  export_
 };
 
 /// What the user asked for. UserError when it makes no sense: one sentence, and where help is.
 struct CommandLine {
   Command command = Command::help;
-  std::string help;                    // help: the text to print
-  std::string deck;                    // quantize; plan, sweep, status, retry: the sweep deck
-  std::string run_dir;                 // quantize: --run-dir; evaluate, inspect: the run
-  std::string from_statistics;         // quantize
-  bool dry_run = false;                // quantize
-  bool force = false;                  // quantize
-  std::string model;                   // evaluate: --model instead of a run
+  std::string help;             // help: the text to print
+  std::string deck;             // quantize; plan, sweep, status, retry: the sweep deck
+  std::string run_dir;          // quantize: --run-dir; evaluate, inspect: the run
+  std::string from_statistics;  // quantize
+  bool dry_run = false;         // quantize
+  bool force = false;           // quantize
+  std::string model;  // evaluate: --model instead of a run; export: in place of the deck's
   std::vector<std::string> tokens;     // evaluate: --tokens
   std::vector<std::string> requests;   // evaluate: --requests
   std::string out;                     // evaluate: --out, of answers
   Index rank_tokens = 0;               // evaluate: --rank-tokens
   std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
   bench::BenchOptions bench;           // bench: device and threads are filled in later
+  exports::ExportOptions exported;     // export
   pipeline::GenerateOptions generate;  // generate
   std::vector<std::string> arguments;  // tokens, tasks, generate_text: handed on
   int ranks = 1;                       // plan, sweep: of each run

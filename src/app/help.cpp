@@ -34,6 +34,7 @@ usage: constrictor COMMAND ...
 
   quantize DECK     model folder + tokens -> quantized blocks in HDF5, perplexity, table
   evaluate RUN      perplexity, KL, zero-shot accuracy of a finished run or of a model (--model)
+  export RUN        quantized blocks -> a folder for vLLM, GPTQModel, Transformers
   inspect RUN       what happened to every layer: loss, damping, retries, seconds
   plan SWEEP        every run of a sweep: id, memory, time, disk; starts nothing
   sweep SWEEP       works on the runs of a sweep, here (--local) or as one of many Slurm tasks
@@ -112,6 +113,30 @@ examples
   constrictor bench --shape llama-3-8b --device cuda --blocks 3 --scaling
 {})",
                      shapes, options, exit_codes);
+}
+
+std::string help_of_export(const std::string& options) {
+  return fmt::format(R"(usage: constrictor export RUN --format FORMAT --to FOLDER [options]
+
+Writes a finished run as a Hugging Face folder:
+
+  compressed-tensors   packed codes for vLLM and Transformers, every width
+  gptq                 packed codes for GPTQModel and vLLM; symmetric 4 and 8 bits in the first
+                       layout, all else in gptq_v2
+  dequantized          plain weights for everything, as large as the model
+  all                  all three, in FOLDER/compressed-tensors, ...
+
+Which program opens the result, and which does not and why, is said before anything is written.
+What storing the scales in 16 bits changed is in FOLDER/constrictor.json, layer by layer. The
+folder has its name only when it is complete; an earlier export of that name is replaced, anything
+else is left alone.
+
+{}
+examples
+  constrictor export runs/first --format compressed-tensors --to exported/first
+  constrictor export runs/first --format all --to exported/first --model /models/Llama-3.2-1B
+{})",
+                     options, exit_codes);
 }
 
 std::string help_of_inspect() {

@@ -39,6 +39,7 @@ int run_alone(const Words& words) {
     if (line.command == app::Command::status)
       campaign::show_status(line.deck, {.all = line.all, .watch = line.watch}, screen);
     if (line.command == app::Command::retry) campaign::retry_failed(line.deck, screen);
+    if (line.command == app::Command::export_) app::run_export(line, screen);
     if (line.command == app::Command::tokens) app::run_python("tokens", line.arguments);
     if (line.command == app::Command::tasks) app::run_python("tasks", line.arguments);
     if (line.command == app::Command::generate) app::run_generate(line);

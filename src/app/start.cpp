@@ -27,6 +27,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void require_run_folder(const std::string& run) {
+  std::error_code ignored;
+  if (!fs::exists(fs::path(run) / "deck.yaml", ignored))
+    throw UserError(run + ": no run folder (deck.yaml is missing)");
+}
+
 RunSpec deck_for_evaluation(const CommandLine& line) {
   for (const std::string& assignment : line.overrides) {
     const auto starts_with = [&](const char* prefix) { return assignment.rfind(prefix, 0) == 0; };
@@ -37,11 +43,8 @@ RunSpec deck_for_evaluation(const CommandLine& line) {
   }
   RunSpec run;
   if (line.model.empty()) {
-    const fs::path deck = fs::path(line.run_dir) / "deck.yaml";
-    std::error_code ignored;
-    if (!fs::exists(deck, ignored))
-      throw UserError(line.run_dir + ": no run folder (deck.yaml is missing)");
-    run = config::load_deck(deck.string(), line.overrides);
+    require_run_folder(line.run_dir);
+    run = config::load_deck((fs::path(line.run_dir) / "deck.yaml").string(), line.overrides);
   } else {
     run.model.path = line.model;
     run.calibration.tokens = "none";  // a deck must name one; nobody opens it
@@ -143,6 +146,17 @@ void run_generate(const CommandLine& line) {
     std::printf("%d\n", token);
     std::fflush(stdout);
   });
+}
+
+void run_export(const CommandLine& line, pipeline::Screen& screen) {
+  install_stop_handlers();
+  choose_threads(0, 1);
+  const std::string& run = line.exported.run_dir;
+  require_run_folder(run);
+  std::vector<std::string> overrides;
+  if (!line.model.empty()) overrides.push_back("model.path=" + line.model);
+  exports::export_run(config::load_deck((fs::path(run) / "deck.yaml").string(), overrides),
+                      line.exported, screen);
 }
 
 void run_python(const std::string& command, const std::vector<std::string>& arguments) {

@@ -24,6 +24,9 @@ std::string start_threads(const comm::Communicator& ranks, int wanted);
 void run_plan(const CommandLine& line, pipeline::Screen& screen);
 void run_sweep(const CommandLine& line, pipeline::Screen& screen);
 
+/// `constrictor export`, which one process does.
+void run_export(const CommandLine& line, pipeline::Screen& screen);
+
 /// `constrictor generate` with token ids: prints those that follow, one a line, as they come.
 void run_generate(const CommandLine& line);
 

@@ -19,7 +19,7 @@ namespace {
 class HostBackend final : public Backend {
  public:
   HostBackend(const comm::Communicator& ranks, const BackendSettings& settings)
-      : ranks_(ranks), settings_(settings), frequencies_(model::rope_frequencies(settings.model)) {}
+      : ranks_(ranks), settings_(settings) {}
 
   Index chunk_tokens() const override { return calib::chunk_tokens; }
   void stage(const Block&) override {}  // the weights lie where they are used
@@ -33,6 +33,7 @@ class HostBackend final : public Backend {
   void gather(const Block& block, const SumShape& shape, calib::HiddenStates& states,
               KeptInputs* kept, SecondsByPhase& seconds) override {
     shape_ = shape;
+    frequencies_ = model::rope_frequencies(settings_.model, block.index);
     length_ = states.shard().length;
     sums_.reset();
     sums_.emplace(gather_statistics(ranks_, settings_.model, block,
@@ -70,7 +71,8 @@ class HostBackend final : public Backend {
   std::vector<eval::WindowScore> score(const ModelEnds& ends, View<const float> full,
                                        View<const float> quant,
                                        View<const std::int32_t> ids) override {
-    const eval::OutputHead head(ends.head().view(), settings_.products);
+    const eval::OutputHead head(ends.head().view(), settings_.products,
+                                static_cast<float>(settings_.model.final_soft_cap));
     const auto quant_input = model::head_input(settings_.model, ends, quant);
     const auto full_input =
         full.rows > 0 ? model::head_input(settings_.model, ends, full) : Matrix<float>();
@@ -80,7 +82,8 @@ class HostBackend final : public Backend {
   std::vector<eval::TokenScore> score_tokens(const ModelEnds& ends, View<const float> states,
                                              std::span<const std::int32_t> targets,
                                              const std::vector<Piece>& parts) override {
-    const eval::OutputHead head(ends.head().view(), settings_.products);
+    const eval::OutputHead head(ends.head().view(), settings_.products,
+                                static_cast<float>(settings_.model.final_soft_cap));
     std::vector<eval::TokenScore> scores;
     for (const Piece& part : parts) {
       leave_when_asked();

@@ -52,8 +52,8 @@ class DeckText : public WriteFields {
 };
 
 /// Keys that came after the first version, with the value that leaves a run as it was before them.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 1> unchanged_when_off = {
-    {{"beam", "1"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> unchanged_when_off = {
+    {{"refine_gain", "0"}, {"refine_zeros", "false"}, {"polish", "0"}, {"beam", "1"}}};
 
 /// Notes are for people, and keys of later versions or switched off are not in use: none of them
 /// may move the run id.

@@ -26,7 +26,8 @@ template <>
 struct EnumWords<Method> {
   static constexpr std::array table = {
       WordPair<Method>{Method::rtn, "rtn"}, WordPair<Method>{Method::gptq, "gptq"},
-      WordPair<Method>{Method::boa, "boa"}, WordPair<Method>{Method::turboboa, "turboboa"}};
+      WordPair<Method>{Method::boa, "boa"}, WordPair<Method>{Method::turboboa, "turboboa"},
+      WordPair<Method>{Method::two_stage, "two_stage"}};
 };
 template <>
 struct EnumWords<GridSearch> {

@@ -2,7 +2,6 @@
 #include "model/past.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/parallel.hpp"
 #include "linalg/attention_probabilities.hpp"
@@ -12,10 +11,10 @@
 namespace constrictor::model {
 using linalg::Transpose;
 
-Past::Past(const ModelSpec& spec, const Block&, Index most)
+Past::Past(const ModelSpec& spec, const Block& block, Index most)
     : key_(Matrix<float>::uninitialized(most, spec.kv_heads * spec.head_dim)),
       value_(Matrix<float>::uninitialized(most, spec.kv_heads * spec.head_dim)) {
-  if (spec.rotary) table_ = rope_table(spec, most);
+  if (spec.rotary) table_ = rope_table(spec, block.index, most);
 }
 
 kernels::RopeTable Past::rope(Index fresh) const {
@@ -36,7 +35,6 @@ Matrix<float> Past::attention(const ModelSpec& spec, View<const float> query, Vi
   }
   tokens_ = all;
 
-  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
   auto result = Matrix<float>::uninitialized(fresh, query.cols);
   parallel_for(spec.heads, [&](Index head) {
     const Index group = head / heads_per_group;
@@ -49,7 +47,7 @@ Matrix<float> Past::attention(const ModelSpec& spec, View<const float> query, Vi
       const View<float> probabilities{scratch.data(), tile.size(), keys, keys};
       linalg::attention_rows(q.rows_from(tile.first, tile.size()),
                              read_only(key_.view()).block(0, group * d, keys, d),
-                             first + tile.first, scale, probabilities);
+                             first + tile.first, form, probabilities);
       linalg::gemm<float>(Transpose::no, Transpose::no, 1.0f, read_only(probabilities),
                           read_only(value_.view()).block(0, group * d, keys, d), 0.0f,
                           y.rows_from(tile.first, tile.size()));

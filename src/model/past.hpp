@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "core/attention_form.hpp"
 #include "data/block.hpp"
 #include "data/model_spec.hpp"
 #include "kernels/rope.hpp"
@@ -19,8 +20,8 @@ class Past {
   /// Causal attention (model/attention.hpp) of the next tokens, which see each other and all before
   /// them; takes up their keys and values.
   ///   query  [fresh x heads * head_dim], key, value  [fresh x kv_heads * head_dim], rotated
-  Matrix<float> attention(const ModelSpec& spec, View<const float> query, View<const float> key,
-                          View<const float> value);
+  Matrix<float> attention(const ModelSpec& spec, const AttentionForm& form, View<const float> query,
+                          View<const float> key, View<const float> value);
 
  private:
   Index tokens_ = 0;

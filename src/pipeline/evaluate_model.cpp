@@ -22,8 +22,10 @@ struct Subject {
   std::vector<Requests> requests;
 };
 
-Subject open_subject(const RunSpec& spec) {
-  Subject subject{spec, io::Checkpoint(spec.model.path), {}, {}};
+/// A run is compared with the model that it was made from; on its own a model may hold codes, ours
+/// or somebody else's.
+Subject open_subject(const RunSpec& spec, io::Codes codes) {
+  Subject subject{spec, io::Checkpoint(spec.model.path, codes), {}, {}};
   for (const auto& path : spec.evaluation.tokens)
     subject.sets.push_back(open_tokens(path, subject.checkpoint, ""));
   return subject;
@@ -40,17 +42,21 @@ RequestOptions request_options(const EvaluateOptions& options) {
 void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
                     const EvaluateOptions& options, Screen& screen) {
   const Subject subject = comm::agree(ranks, [&] {
-    auto opened = open_subject(spec);
+    auto opened =
+        open_subject(spec, options.run_dir.empty() ? io::Codes::allowed : io::Codes::refused);
     if (!options.run_dir.empty()) require_complete(options.run_dir, opened.checkpoint);
     opened.requests = open_requests(options.requests, opened.checkpoint, request_options(options));
     return opened;
   });
   const Products products =
       model::resolved_products(subject.checkpoint.spec(), subject.spec.run.products);
-  screen.header(
-      {"model        " + subject.spec.model.path,
-       "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir),
-       machine_line(ranks, options.threads, options.device.description)});
+  std::vector<std::string> header{
+      "model        " + subject.spec.model.path,
+      "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir)};
+  if (const std::string words = subject.checkpoint.packing_words(); !words.empty())
+    header.push_back("codes        " + words);
+  header.push_back(machine_line(ranks, options.threads, options.device.description));
+  screen.header(header);
   QuantizedBlocks quantized;
   if (!options.run_dir.empty())
     quantized = [&](Index b) {

@@ -67,7 +67,8 @@ std::vector<Block> load_blocks(const io::Checkpoint& checkpoint, const std::stri
 
 void generate(const RunSpec& spec, const GenerateOptions& options,
               const std::function<void(std::int32_t token)>& tell) {
-  const io::Checkpoint checkpoint(spec.model.path);
+  const io::Checkpoint checkpoint(
+      spec.model.path, options.run_dir.empty() ? io::Codes::allowed : io::Codes::refused);
   const ModelSpec& model = checkpoint.spec();
   check(options, model);
   if (!options.run_dir.empty()) require_complete(options.run_dir, checkpoint);
@@ -77,7 +78,8 @@ void generate(const RunSpec& spec, const GenerateOptions& options,
 
   const std::vector<Block> blocks = load_blocks(checkpoint, options.run_dir, products);
   const ModelEnds ends = checkpoint.load_ends();
-  const eval::OutputHead head(ends.head().view(), products);
+  const eval::OutputHead head(ends.head().view(), products,
+                              static_cast<float>(model.final_soft_cap));
   std::vector<model::Past> pasts;
   for (const Block& block : blocks) pasts.emplace_back(model, block, most);
 

@@ -16,8 +16,11 @@ double rows_cost(const QuantSpec& spec, Index rows, Index inputs) {
   if (spec.grid == GridSearch::hessian) per_row += 16 * n * n;  // candidates that pruning leaves
   if (spec.method != Method::rtn)                               // sweep and trailing products
     per_row += static_cast<double>(spec.beam) * n * n / 2;
-  if (spec.drift != Drift::none) per_row += n * n;              // the panel of P rides along
-  per_row += static_cast<double>(spec.refine_passes) * n * n;   // W H of the refinement
+  if (spec.drift != Drift::none) per_row += n * n;  // the panel of P rides along
+  const auto rounds = static_cast<double>(spec.polish);
+  if (spec.refine_passes > 0) per_row += (1 + rounds) * n * n;  // W H of the refinement
+  per_row += rounds * n * n;                                    // of the polish
+  if (spec.refine_zeros) per_row += (1 + rounds) * n * n;       // of the zeros tried
   per_row += n * n;                                             // losses
   return static_cast<double>(rows) * per_row;
 }

@@ -11,7 +11,8 @@ namespace constrictor::schedule {
 double factor_cost(Index inputs, Order order);
 
 /// Quantizing `rows` rows of `inputs` columns: grid search, column sweeps with their trailing
-/// products (once more with drift, once for each prefix of a beam), and scale refinement.
+/// products (once more with drift, once for each prefix of a beam), scale refinement, and a product
+/// with H for each round of polish.
 double rows_cost(const QuantSpec& spec, Index rows, Index inputs);
 
 }  // namespace constrictor::schedule

@@ -62,8 +62,10 @@ double solve_operations(const QuantSpec& spec, const RowWork& work) {
   const bool panel = work.drift && spec.drift == Drift::sequential && spec.method != Method::rtn;
   if (work.drift) a_row += 2 * n2;
   if (panel) a_row += n2;
+  a_row += 2 * n2 * real(spec.polish);
   if (work.head_rows > 0)
-    a_row += dn + 8 * dn + 2 * dn * real(spec.refine_passes) + (panel ? 2 * n2 : 0);
+    a_row += dn + 8 * dn + 2 * dn * real(spec.refine_passes * (1 + spec.polish)) +
+             4 * dn * real(spec.polish) + (panel ? 2 * n2 : 0);
   return real(work.rows) * a_row;
 }
 

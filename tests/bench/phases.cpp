@@ -11,6 +11,7 @@
 #include "linalg/gemm.hpp"
 #include "linalg/pivoted_order.hpp"
 #include "quant/loss.hpp"
+#include "quant/polish.hpp"
 #include "quant/refine.hpp"
 #include "quant/solvers.hpp"
 #include "quant/sweep.hpp"
@@ -20,7 +21,7 @@ namespace {
 
 constexpr Index tile_rows =
     128;  // rows that the program quantizes together (pipeline/solve_block.cpp)
-constexpr Index group_size = 128;
+constexpr Index group_size = 128, small_group = 32;
 
 double real(Index n) { return static_cast<double>(n); }
 
@@ -99,6 +100,7 @@ class PhaseList {
   void searches(bool full) {
     search("grid search, rows", 0);
     if (grouping()) search("grid search, groups", group_size);
+    if (grouping()) search("grid search, groups of 32", small_group);
     if (!full) return;
     phases.push_back(
         {"grid search, full", Kind::grid, 400 * rows_ * n_ * n_, layer_product(), [this] {
@@ -116,6 +118,15 @@ class PhaseList {
     if (!grouping()) return;
     refine("refinement, groups", group_size, false);
     refine("refinement, two-sided groups", group_size, true);
+  }
+
+  /// Stages that follow on a solver's result (quant/solvers.cpp, finish).
+  void descents() {
+    descend("rows", 0, false);
+    descend("two-sided rows", 0, true);
+    if (!grouping()) return;
+    descend("groups", group_size, false);
+    descend("groups of 32", small_group, false);
   }
 
   void layers() {
@@ -162,7 +173,8 @@ class PhaseList {
     std::vector<quant::Grid<float>> grids(static_cast<std::size_t>(pieces(in_.rows, height)));
     const auto settings = quant::grid_settings(in_.grouped(size));
     for_each_tile(in_.W, height, [&](View<const float> W, Index t) {
-      grids[static_cast<std::size_t>(t)] = quant::fit_grid<float>(W, quant::metric_of(in_.side), settings);
+      grids[static_cast<std::size_t>(t)] =
+          quant::fit_grid<float>(W, quant::metric_of(in_.side), settings);
     });
     return grids;
   }
@@ -224,6 +236,41 @@ class PhaseList {
          }});
   }
 
+  /// What the stages start from: one fit a tile, with the objective it belongs to.
+  struct Start {
+    std::unique_ptr<quant::Objective<float>> objective;
+    std::unique_ptr<quant::Fit<float>> fit;
+  };
+
+  void descend(const std::string& what, Index size, bool two_sided) {
+    const Index height = two_sided ? in_.settings.head_dim : tile_rows;
+    const auto starts = std::make_shared<std::vector<Start>>(pieces(in_.rows, height));
+    const auto grids = grids_of(size, height);
+    for_each_tile(in_.W, height, [&](View<const float> W, Index t) {
+      const auto at = static_cast<std::size_t>(t);
+      const bool weighted = two_sided && whole_head(W);
+      Start& start = (*starts)[at];
+      start.objective = std::make_unique<quant::Objective<float>>(
+          W, in_.side.H.view(), in_.side.D.view(),
+          weighted ? in_.output.H.view() : View<const float>{});
+      start.fit = std::make_unique<quant::Fit<float>>(*start.objective, std::vector<std::int32_t>{},
+                                                      quant::sweep<float>(W, in_.side, grids[at]),
+                                                      grids[at]);
+    });
+    const auto add = [&](const std::string& name, double operations, auto step) {
+      phases.push_back(
+          {name + what, Kind::descent, operations, layer_product(), [this, height, starts, step] {
+             for_each_tile(in_.W, height, [&](View<const float>, Index t) {
+               auto fit = *(*starts)[static_cast<std::size_t>(t)].fit;
+               step(fit);
+             });
+           }});
+    };
+    add("4 passes over scales, ", size > 0 ? rows_ * n_ * n_ : 0,
+        [](quant::Fit<float>& fit) { quant::refine_scales(fit, {.passes = 4}); });
+    add("polish, ", 2 * rows_ * n_ * n_, [](quant::Fit<float>& fit) { quant::polish(fit); });
+  }
+
   const Inputs& in_;
   double n_, rows_;
 };
@@ -238,6 +285,7 @@ std::vector<Phase> phases_of(const Inputs& inputs, bool full_search) {
   list->sweeps();
   list->searches(full_search);
   list->refinements();
+  list->descents();
   list->layers();
   auto phases = std::move(list->phases);
   for (Phase& phase : phases) phase.run = [list, run = std::move(phase.run)] { run(); };

@@ -76,7 +76,8 @@ TEST(ScoreTokens, LogSoftmaxAndTheFirstOfEquals) {
   x(0, 0) = 1, x(0, 1) = 1, x(0, 2) = -1;
   x(1, 2) = 2;
   const std::vector<std::int32_t> targets{1, 2};
-  const auto scores = score_tokens(OutputHead(head.view(), Products::float32), x.view(), targets);
+  const auto scores = score_tokens(OutputHead(head.view(), Products::float32, 0), x.view(),
+                                   targets);
   EXPECT_NEAR(scores[0].log_probability, 1 - std::log(2 * std::exp(1.) + std::exp(-1.)), 1e-6);
   EXPECT_EQ(scores[0].likeliest, 0);  // token 0 is as likely and comes first
   EXPECT_NEAR(scores[1].log_probability, 2 - std::log(2 + std::exp(2.)), 1e-6);

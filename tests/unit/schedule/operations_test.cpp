@@ -86,6 +86,9 @@ TEST(Operations, SolvingRows) {
   EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10}), 1000);
   EXPECT_EQ(solve_operations(full, {.rows = 7, .inputs = 10}), 7000);
   EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10, .drift = true}), 1300);
+  QuantSpec polished = full;
+  polished.polish = 2;
+  EXPECT_EQ(solve_operations(polished, {.rows = 1, .inputs = 10}), 1000 + 2 * 200);
   QuantSpec wide = full;
   wide.beam = 8;
   EXPECT_EQ(solve_operations(wide, {.rows = 1, .inputs = 10}), 1000 + 7 * 100);
