@@ -41,7 +41,7 @@ test-cuda: deps  ## compile for sm_80, sm_90 and PTX without a warning; tests on
 	@echo "== tests of the CUDA build"
 	@ctest --preset cuda
 
-test-readers: build  ## open exports with compressed-tensors and Transformers, installed into build/readers-venv (5 GB)
+test-readers: build  ## exports and task scores against compressed-tensors, Transformers and lm-eval, installed into build/readers-venv (5 GB)
 	@test -x build/readers-venv/bin/python || python3 -m venv build/readers-venv
 	@build/readers-venv/bin/pip install --quiet --requirement tests/readers/requirements.txt
 	@OMP_WAIT_POLICY=passive build/readers-venv/bin/python -m pytest -q -p no:cacheprovider tests/readers

@@ -9,7 +9,7 @@
 #include "data/words.hpp"
 #include "device/device.hpp"
 #include "families/family.hpp"
-#include "io/process_facts.hpp"
+#include "io/library_version.hpp"
 #include "linalg/gemm.hpp"
 
 namespace constrictor::app {
@@ -165,11 +165,13 @@ std::string version_text() {
   const BuildInfo& build = build_info();
   return fmt::format(
       "constrictor  {} ({})\ncompiler     {}, {}\nMPI          {}\nHDF5         {}\n"
-      "products     {}{}\nCUDA         {}\nprocessor    {}\nfamilies     {}\nmethods      {}\n",
+      "products     {}{}\nCUDA         {}\nprocessor    {}\nfamilies     {}\nmethods      "
+      "{}\nexports      {}\n",
       build.version, build.git_sha, build.compiler, build.build_type, comm::mpi_library(),
       io::hdf5_version(), linalg::product_library(),
       linalg::has_native_bfloat16() ? ", bfloat16 on the processor" : ", bfloat16 emulated",
-      device::cuda_description(), device::cpu_description(), families::known(), words_of<Method>());
+      device::cuda_description(), device::cpu_description(), families::known(), words_of<Method>(),
+      "compressed-tensors, gptq, gptq_v2, dequantized");
 }
 
 }  // namespace constrictor::app

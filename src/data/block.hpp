@@ -22,10 +22,6 @@ struct Layer {
   std::vector<float> bias;       // [out], or empty
   Matrix<bfloat16> weight_bf16;  // [out x in], only when products are bfloat16
   Index expert = -1;             // which one of a mixture of experts; -1: used for every token
-
-  /// Where only bfloat16 products are needed, `weight` may have been let go.
-  Index outputs() const { return weight.empty() ? weight_bf16.rows() : weight.rows(); }
-  Index inputs() const { return weight.empty() ? weight_bf16.cols() : weight.cols(); }
 };
 
 /// RMSNorm (bias empty) or LayerNorm.

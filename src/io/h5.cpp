@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "io/h5_calls.hpp"
-#include "io/process_facts.hpp"
+#include "io/library_version.hpp"
 
 namespace constrictor::io {
 namespace {

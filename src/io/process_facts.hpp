@@ -5,9 +5,6 @@
 
 namespace constrictor::io {
 
-/// "1.10.8": the HDF5 library that reads and writes here.
-std::string hdf5_version();
-
 /// When a process of this machine started, in clock ticks since boot; "" when there is none with
 /// this number (a zombie counts as none). With the number it names a process for good: numbers are
 /// reused.

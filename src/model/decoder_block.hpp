@@ -3,6 +3,7 @@
 // Inside of model/: the block function behind `forward`.
 
 #include "model/forward.hpp"
+#include "model/past.hpp"
 
 namespace constrictor::model {
 

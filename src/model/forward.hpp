@@ -5,7 +5,6 @@
 #include "data/block.hpp"
 #include "data/block_trace.hpp"
 #include "data/model_spec.hpp"
-#include "model/past.hpp"
 
 namespace constrictor::model {
 
@@ -24,11 +23,6 @@ enum class Keep { output_only, layer_inputs };
 /// A sequence's result does not depend on the others in the chunk, beyond the rounding of products.
 BlockTrace forward(const ModelSpec& spec, const Block& block, View<const float> hidden,
                    Index length, Products products, Keep keep);
-
-/// The next tokens of one sequence, hidden [tokens x hidden], behind those that `past` has seen;
-/// the block's output. The same as the whole sequence at once, up to the rounding of products.
-Matrix<float> forward(const ModelSpec& spec, const Block& block, View<const float> hidden,
-                      Products products, Past& past);
 
 /// `automatic` becomes bfloat16 for models stored in bfloat16 and float32 for all others.
 inline Products resolved_products(const ModelSpec& spec, Products asked) {

@@ -29,4 +29,10 @@ class Past {
   Matrix<float> key_, value_;  // [most x kv_heads * head_dim]
 };
 
+/// One block on the next tokens of one sequence, hidden [tokens x hidden], behind those that `past`
+/// has seen; the block's output. The same as the whole sequence at once (model/forward.hpp), up to
+/// the rounding of products.
+Matrix<float> forward(const ModelSpec& spec, const Block& block, View<const float> hidden,
+                      Products products, Past& past);
+
 }  // namespace constrictor::model

@@ -12,6 +12,7 @@
 #include "io/run_file.hpp"
 #include "model/ends.hpp"
 #include "model/forward.hpp"
+#include "model/past.hpp"
 #include "pipeline/finished_run.hpp"
 #include "pipeline/job.hpp"
 

@@ -36,10 +36,13 @@ def is_greedy(subject, ids, vocabulary, folder):
         return bool(file["greedy"][0])
 
 
-@pytest.mark.parametrize("folder, vocabulary", [("experiments/demo/model", 2048), ("tests/oracle/llama_gqa", 97),
-                                                ("tests/oracle/opt_before", 97), ("tests/oracle/opt_after", 97)])
-def test_one_by_one_is_the_whole_sequence(tmp_path, folder, vocabulary):
-    subject = ("--model", ROOT / folder)
+FAMILIES = ("llama_gqa", "opt_before", "opt_after", "mistral", "qwen2", "qwen3", "gemma2", "gemma3")  # windows of 7 to 10
+
+
+@pytest.mark.parametrize("family", ("demo", *FAMILIES))
+def test_one_by_one_is_the_whole_sequence(tmp_path, family):
+    subject = ("--model", ROOT / ("experiments/demo/model" if family == "demo" else f"tests/oracle/{family}"))
+    vocabulary = 2048 if family == "demo" else 97
     ids = generated(*subject, *FLOAT32)
     assert len(ids) == 24 and is_greedy(subject, ids, vocabulary, tmp_path)
     assert not is_greedy(subject, ids[:-1] + [(ids[-1] + 1) % vocabulary], vocabulary, tmp_path)
