@@ -85,7 +85,9 @@ void place_heads(const Step& step, BlockTrace& t) {
     normalize_heads(spec, block.key_norm, t.key);
   }
   if (!spec.rotary) return;
-  const kernels::RopeTable table = rope_table(spec, block.index, step.length);
+  const kernels::RopeTable table = step.past != nullptr
+                                       ? step.past->rope(step.length)
+                                       : rope_table(spec, block.index, step.length);
   kernels::rope(t.query.view(), table);
   kernels::rope(t.key.view(), table);
 }
@@ -109,7 +111,7 @@ void widen(const Step& step, BlockTrace& t) {
 }  // namespace
 
 BlockTrace decoder_block(const Step& step, View<const float> hidden) {
-  const auto& [spec, block, length, products, keep, until] = step;
+  const auto& [spec, block, length, products, keep, until, past, tokens_as] = step;
   CONSTRICTOR_REQUIRE(spec.gated == (spec.activation != Activation::relu));
   BlockTrace t;
 
@@ -121,7 +123,9 @@ BlockTrace decoder_block(const Step& step, View<const float> hidden) {
   t.attention = attention_form(spec, block.index);
   if (until == Until::attention) return t;
   t.output_input =
-      attention(spec, t.attention, length, t.query.view(), t.key.view(), t.value.view());
+      past != nullptr
+          ? past->attention(spec, t.attention, t.query.view(), t.key.view(), t.value.view())
+          : attention(spec, t.attention, length, t.query.view(), t.key.view(), t.value.view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);

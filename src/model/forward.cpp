@@ -13,4 +13,12 @@ BlockTrace forward(const ModelSpec& spec, const Block& block, View<const float> 
   return decoder_block({spec, block, length, products, keep, until}, hidden);
 }
 
+Matrix<float> forward(const ModelSpec& spec, const Block& block, View<const float> hidden,
+                      Products products, Past& past) {
+  CONSTRICTOR_REQUIRE(products != Products::automatic);
+  CONSTRICTOR_REQUIRE(hidden.cols == spec.hidden && hidden.rows > 0, hidden.cols, spec.hidden);
+  return decoder_block({spec, block, hidden.rows, products, Keep::output_only, &past}, hidden)
+      .output;
+}
+
 }  // namespace constrictor::model
