@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <vector>
+
 #include "core/matrix.hpp"
 
 namespace constrictor {
+
+/// What one expert saw: its tokens, in rising order, and the input of its last layer for them.
+struct ExpertTrace {
+  std::vector<Index> tokens;  // rows of mlp_input
+  Matrix<float> down_input;   // [tokens of the expert x feed_forward]
+};
 
 /// What one block saw on its way; every matrix is [tokens x width], tokens = sequences * length.
 /// With bfloat16 products the layers' inputs hold bfloat16 values, exactly those that were
@@ -14,7 +22,8 @@ struct BlockTrace {
   Matrix<float> value;            // [tokens x kv_heads * head_dim]
   Matrix<float> output_input;     // [tokens x heads * head_dim]   attention, heads side by side
   Matrix<float> mlp_input;        // [tokens x hidden]             input of (gate and) up
-  Matrix<float> down_input;       // [tokens x feed_forward]
+  Matrix<float> down_input;       // [tokens x feed_forward]; empty with experts
+  std::vector<ExpertTrace> experts;  // [experts], or empty
   Matrix<float> output;           // [tokens x hidden]             input of the next block
 };
 

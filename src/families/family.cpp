@@ -10,7 +10,7 @@
 namespace constrictor::families {
 
 const std::vector<Family>& all() {
-  static const std::vector<Family> list = {llama(), opt()};
+  static const std::vector<Family> list = {llama(), mixtral(), opt()};
   return list;
 }
 

@@ -38,6 +38,7 @@ struct Names {
   // In a block, behind "layers.<number>.":
   std::string query, key, value, output, gate{}, up, down;
   std::string attention_norm, mlp_norm;
+  std::string router{};  // of experts; a '#' in gate, up and down then stands for their numbers
   // Around the blocks:
   std::string token_embedding = "embed_tokens", position_embedding{}, project_in{}, project_out{};
   std::string final_norm;
@@ -67,12 +68,16 @@ struct Family {
   std::vector<std::string> activation_words;  // all mean `activation`; the first without the key
 
   FlagKey qkv_bias{}, output_bias{}, mlp_bias{};
+
+  SizeKey experts{}, experts_per_token{};  // without a key: one MLP for all tokens
+  FlagKey renormalize_experts{"", true};
   std::vector<FixedFlag> fixed{};
 
   bool gated() const { return !names.gate.empty(); }
 };
 
 Family llama();
+Family mixtral();
 Family opt();
 
 /// In the order in which messages list them.

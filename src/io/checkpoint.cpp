@@ -159,6 +159,10 @@ Block Checkpoint::load_block(Index index, Products products) const {
     if (products == Products::bfloat16) layer.weight_bf16 = rounded(layer.weight);
     block.layers.push_back(std::move(layer));
   }
+  if (spec().experts > 0) {
+    block.router.weight = contents_->matrix(names.router(index), owner);
+    if (products == Products::bfloat16) block.router.weight_bf16 = rounded(block.router.weight);
+  }
   block.attention_norm = contents_->norm(names.attention_norm(index), owner);
   block.mlp_norm = contents_->norm(names.mlp_norm(index), owner);
   return block;

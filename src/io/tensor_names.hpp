@@ -49,6 +49,7 @@ class TensorNames {
   std::string in_block(Index block, const std::string& name) const;
   NormNames attention_norm(Index block) const;
   NormNames mlp_norm(Index block) const;
+  std::string router(Index block) const;  // of a model with experts
   EndNames ends() const;
 
   std::vector<ExpectedTensor> expected_in_block(Index block) const;

@@ -3,13 +3,14 @@
 //   h <- h + W_o attention(rope(W_q n), rope(W_k n), W_v n),   n = norm(h)
 //   h <- h + W_down mlp(m),                                    m = norm(h)
 // or after them, n = h, m = h and h <- norm(h + ...) twice; with
-//   mlp(m) = act(W_gate m) ⊙ W_up m   or   act(W_up m).
+//   mlp(m) = act(W_gate m) ⊙ W_up m   or   act(W_up m),   or a mixture of experts (experts.hpp).
 #include "model/decoder_block.hpp"
 
 #include "kernels/gate.hpp"
 #include "kernels/norm.hpp"
 #include "kernels/relu.hpp"
 #include "model/attention.hpp"
+#include "model/experts.hpp"
 #include "model/linear.hpp"
 #include "model/rope.hpp"
 
@@ -60,7 +61,7 @@ void widen(const Step& step, BlockTrace& t) {
 }  // namespace
 
 BlockTrace decoder_block(const Step& step, View<const float> hidden) {
-  const auto& [spec, block, length, products, keep] = step;
+  const auto& [spec, block, length, products, keep, tokens_as] = step;
   CONSTRICTOR_REQUIRE(spec.activation == (spec.gated ? Activation::silu : Activation::relu));
   BlockTrace t;
 
@@ -85,11 +86,15 @@ BlockTrace decoder_block(const Step& step, View<const float> hidden) {
   after(spec, block.attention_norm, t.output.view());
 
   t.mlp_input = before(spec, block.mlp_norm, t.output.view());
-  widen(step, t);
-  step.done_with(t.mlp_input);
-
-  LinearInput(t.down_input.view(), products).add_times(block.layer(Role::down), t.output.view());
-  step.done_with(t.down_input);
+  if (spec.experts > 0) {
+    add_experts(step, t);
+    step.done_with(t.mlp_input);
+  } else {
+    widen(step, t);
+    step.done_with(t.mlp_input);
+    LinearInput(t.down_input.view(), products).add_times(block.layer(Role::down), t.output.view());
+    step.done_with(t.down_input);
+  }
   after(spec, block.mlp_norm, t.output.view());
   return t;
 }

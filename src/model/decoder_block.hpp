@@ -13,6 +13,8 @@ struct Step {
   Index length;
   Products products;
   Keep keep;
+  /// Whose tokens the experts' inputs are kept for; null: those that each expert is used for here.
+  const std::vector<ExpertTrace>* tokens_as = nullptr;
 
   /// Frees a matrix that the caller did not ask to keep.
   void done_with(Matrix<float>& matrix) const {
