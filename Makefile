@@ -13,7 +13,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
 JOBS ?= $(shell nproc)
 
-.PHONY: help deps build demo test test-cuda bench bundle clean
+.PHONY: help deps build demo test test-cuda test-readers bench bundle clean
 
 help:   ## this list
 	@sed -n 's/^\([a-z-]*\): *[a-z]* *## */  make \1\t/p' $(MAKEFILE_LIST) | expand -t 19
@@ -40,6 +40,11 @@ test-cuda: deps  ## compile for sm_80, sm_90 and PTX without a warning; tests on
 	@.ci/build.sh $(JOBS) cuda
 	@echo "== tests of the CUDA build"
 	@ctest --preset cuda
+
+test-readers: build  ## open exports with compressed-tensors and Transformers, installed into build/readers-venv (5 GB)
+	@test -x build/readers-venv/bin/python || python3 -m venv build/readers-venv
+	@build/readers-venv/bin/pip install --quiet --requirement tests/readers/requirements.txt
+	@OMP_WAIT_POLICY=passive build/readers-venv/bin/python -m pytest -q -p no:cacheprovider tests/readers
 
 bench: build  ## time every kernel against a plain product, then whole runs against the published code
 	@build/constrictor_bench

@@ -31,5 +31,10 @@ def main(arguments=None):
     return modules[options.command].run(options)
 
 
+def program():
+    """The command `constrictor-analysis` of `pip install ./analysis`."""
+    return call(main, "analysis")
+
+
 if __name__ == "__main__":
-    sys.exit(call(main, "analysis"))
+    sys.exit(program())

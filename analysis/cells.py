@@ -12,6 +12,8 @@ METRICS = {
     "perplexity": ("perplexity", "perplexity", 1, "{:.2f}", min),
     "kl": ("KL (nats)", "kl_to_full", 1, "{:.3f}", min),
     "top1": ("top-1 (%)", "top1_agreement", 100, "{:.1f}", max),
+    "zero_shot": ("zero-shot (%)", "zero_shot", 100, "{:.2f}", max),  # acc_norm where a task has it, else acc
+    "acc": ("zero-shot acc (%)", "acc", 100, "{:.2f}", max),
     "seconds": ("seconds", "seconds", 1, "{:.1f}", min),
     "minutes": ("minutes", "seconds", 1 / 60, "{:.2f}", min),
 }
@@ -59,7 +61,7 @@ def member_rows(results, metric, dataset):
     rows = []
     for row in results.runs.to_dict("records"):
         score = scores.get(row["member"], {})
-        source = row if column == "seconds" else score
+        source = row if column in ("seconds", "zero_shot", "acc") else score
         value = source.get(column) if row["state"] == "done" else None
         rows.append({**row, "value": number(value) * factor, "full": number(score.get("full_perplexity"))})
     return rows

@@ -19,7 +19,7 @@ from analysis.errors import UserError
 from analysis.sweep_deck import as_list, check_keys, read_yaml
 
 KEYS = ("title", "source", "protocol", "hardware", "expected", "status", "numbers", "note")
-METRICS = ("perplexity", "perplexity_full", "kl", "top1", "minutes")  # of an entry; all other keys are axes
+METRICS = ("perplexity", "perplexity_full", "kl", "top1", "zero_shot", "minutes")  # of an entry; all other keys are axes
 
 
 class Stated(float):

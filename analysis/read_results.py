@@ -104,7 +104,8 @@ def load_layers(run_dirs):
 
     Columns: `run` (folder name), `run_dir`, `block` (number), `layer` (name in the block), `kind` (last part of the
     name), all attributes of the layer under their own names, those of the block as `block.<name>` and of the run as
-    `run.<name>` (both have `seconds_by_phase`, a dict here), and `relative_loss` = loss_after / loss_scale.
+    `run.<name>` (both have `seconds_by_phase`, a dict here), `relative_loss` = loss_after / loss_scale, and
+    `loss_by_stage`, a dict like {"0 solver": L, "1 refine": L, "2 polish": L}.
     """
     rows = []
     for run in find_runs(run_dirs):
@@ -114,11 +115,20 @@ def load_layers(run_dirs):
             for layer, group in file.items():
                 if isinstance(group, h5py.Group):
                     rows.append({"run": run.name, "run_dir": str(run), "block": int(path.stem), "layer": layer,
-                                 "kind": layer.rsplit(".", 1)[-1], **attributes(group), **about_block, **about_run})
+                                 "kind": layer.rsplit(".", 1)[-1], **attributes(group), **stages(group), **about_block, **about_run})
     table = pd.DataFrame(rows, columns=None if rows else ["run", "run_dir", "block", "layer", "kind"])
     if {"loss_after", "loss_scale"} <= set(table.columns):
         table["relative_loss"] = table["loss_after"] / table["loss_scale"].where(table["loss_scale"] > 0)
     return table
+
+
+def stages(group):
+    """Losses after the solver and every stage that followed; nothing in results of the first version."""
+    if "error/loss_by_stage" not in group:
+        return {}
+    names = str(group.attrs["stages"]).split()
+    losses = group["error/loss_by_stage"][()]
+    return {"loss_by_stage": {f"{i} {name}": float(loss) for i, (name, loss) in enumerate(zip(names, losses))}}
 
 
 def block_files(run):
@@ -190,6 +200,39 @@ def load_windows(run_dirs):
     first = ["run", "run_dir", "dataset", "window"]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=first)
     return table[first + [column for column in table if column not in first]]
+
+
+def load_tasks(run_dirs):
+    """One row per run, request file and zero-shot task: `run`, `run_dir`, `requests`, `task`, `documents`, `acc`,
+    `acc_stderr` and, where the task has it, `acc_norm`, `acc_norm_stderr`."""
+    first = ["run", "run_dir", "requests", "task", "documents", "acc", "acc_stderr", "acc_norm", "acc_norm_stderr"]
+    rows = []
+    for run in find_runs(run_dirs):
+        rows += [{"run": run.name, "run_dir": str(run), **row} for row in task_rows(run)]
+    return pd.DataFrame(rows, columns=first)
+
+
+def task_rows(run):
+    """The accuracies of one run's requests/*.h5, a dict per task; files that are not finished are left out."""
+    rows = []
+    for path in sorted((Path(run) / "requests").glob("*.h5")):
+        if path.stem.endswith(".unfinished"):
+            continue
+        with open_h5(path) as file:
+            rows += [{"requests": path.stem, "task": name} | {key: value.item() for key, value in task.attrs.items()}
+                     for name, task in file.get("tasks", {}).items()]
+    return rows
+
+
+def zero_shot_averages(rows):
+    """{"zero_shot", "acc"}: means over tasks, the former of acc_norm where a task has it (the protocol of the TurboBoA
+    paper); lambada_openai and lambada_standard count as one task. {} without tasks."""
+    def mean(values):
+        names = {name: "lambada" if name in ("lambada_openai", "lambada_standard") else name for name in values}
+        groups = [[v for name, v in values.items() if names[name] == one] for one in dict.fromkeys(names.values())]
+        return sum(sum(group) / len(group) for group in groups) / len(groups)
+    return {"zero_shot": mean({row["task"]: row.get("acc_norm", row["acc"]) for row in rows}),
+            "acc": mean({row["task"]: row["acc"] for row in rows})} if rows else {}
 
 
 def load_log(run):

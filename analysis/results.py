@@ -7,6 +7,7 @@
     results.scores      one row per run and data set: perplexity, full_perplexity, kl_to_full, top1_agreement
     results.layers      one row per run, block and layer: losses, damping, seconds (read when first asked for)
     results.blocks      one row per run and block: output_error_relative, output_cosine, peak_memory_bytes
+    results.tasks       one row per run and zero-shot task: acc, acc_norm, their standard errors
     results.windows     one row per run, data set and window: nll, full_nll, kl
 
 All but `runs` carry `run_dir` and the axes too, so that groupby("method") works on each of them.
@@ -24,8 +25,8 @@ from analysis.sweep_deck import load_sweep
 from analysis.sweep_runs import find_folders
 
 FIRST = ["run", "run_dir", "run_id", "state", "blocks_done", "blocks", "eta_seconds", "message", "warnings", "method", "bits",
-         "group_size", "model", "ranks", "threads", "seconds", "seconds_by_phase"]
-RESERVED = {"member", "run", "run_dir", "run_id", "state", "message", "warnings", "seconds", "value", "full", "label", "dataset",
+         "group_size", "model", "ranks", "threads", "seconds", "seconds_by_phase", "zero_shot", "acc"]
+RESERVED = {"member", "run", "run_dir", "run_id", "state", "message", "warnings", "seconds", "zero_shot", "acc", "value", "full", "label", "dataset",
             "perplexity", "block", "layer", "kind", "window"}  # what an axis cannot be called
 SCORES = ["dataset", "perplexity", "full_perplexity", "kl_to_full", "top1_agreement", "windows", "length"]
 
@@ -68,6 +69,10 @@ class Results:
     @cached_property
     def windows(self):
         return self.with_axes(read_results.load_windows(self.run_dirs))
+
+    @cached_property
+    def tasks(self):
+        return self.with_axes(read_results.load_tasks(self.run_dirs))
 
     def dataset(self, name=None):
         """The data set that tables and pictures show: the one asked for, else the first that there is."""

@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 
 from analysis.errors import UserError
-from analysis.read_results import load_layers, load_run_and_scores, load_state, with_phases
+from analysis.read_results import (load_layers, load_run_and_scores, load_state, task_rows, with_phases,
+                                   zero_shot_averages)
 from analysis.sweep_runs import resolved_deck
 
 DECK_KEYS = ("method", "bits", "group_size")  # of quant, in the table of runs
@@ -30,10 +31,13 @@ def run_facts(run_dir):
         about, scores = load_run_and_scores(run)
         state = load_state(run)
         log = read_events(run / "log.jsonl")
+        row |= zero_shot_averages(task_rows(run))
         row |= {"warnings": tuple(log["warnings"]) if log["layers"] else warnings_of_layers(run)}
     except UserError as error:
         return {**row, "state": "unreadable", "message": str(error)}, []
     row |= deck_facts(about.get("deck", ""))
+    if log["widths"]:  # of a budget: what was really chosen, "2.494 bits a weight: ..."
+        row["bits"] = log["widths"].split()[0]
     row |= {key: value for key, value in with_phases(about).items() if key not in ("deck", "schema")}
     row |= {key: state[key] for key in ("blocks_done", "blocks", "eta_seconds", "updated") if key in state}
     row["state"] = state.get("state", about.get("state", "not started"))
@@ -49,6 +53,8 @@ def deck_facts(text):
     quant = deck.get("quant") or {}
     facts = {key: quant[key] for key in DECK_KEYS if key in quant}
     overridden = {key for values in (quant.get("layers") or {}).values() for key in values}
+    if isinstance(facts.get("bits"), dict):
+        facts["bits"] = str(facts["bits"].get("average", ""))
     facts |= {key: facts[key] + "*" for key in overridden & set(facts)}
     if path := (deck.get("model") or {}).get("path"):
         facts["model"] = Path(path).name if Path(path).name != "model" else Path(path).parent.name
@@ -61,10 +67,10 @@ def quantization_seconds(phases):
 
 
 def read_events(path):
-    """{"warnings": sentences, each once; "last_words": of a failure; "layers": lines about layers}.
+    """{"warnings": sentences, each once; "last_words": of a failure; "widths": the choice under a budget; "layers": lines about layers}.
 
     Lines about layers are most of the file and are counted without being parsed; a half-written last line is ignored."""
-    found = {"warnings": {}, "last_words": "", "layers": 0}
+    found = {"warnings": {}, "last_words": "", "layers": 0, "widths": ""}
     for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         if '"event":"layer"' in line:
             found["layers"] += 1
@@ -75,6 +81,8 @@ def read_events(path):
             continue
         if event.get("event") == "warning":
             found["warnings"][event.get("words", "")] = None
+        elif event.get("event") == "widths":
+            found["widths"] = event.get("words", "")
         elif event.get("event") in ("failed", "preempted"):
             found["last_words"] = event.get("words", "")
     return found

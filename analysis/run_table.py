@@ -10,7 +10,8 @@ COLUMNS = {  # column of the summary -> (title, format)
     "run": ("run", "{}"), "model": ("model", "{}"), "method": ("method", "{}"), "bits": ("bits", "{}"),
     "group_size": ("group", "{}"), "dataset": ("data set", "{}"), "full_perplexity": ("full precision", "{:.2f}"),
     "perplexity": ("quantized", "{:.2f}"), "kl_to_full": ("KL (nats)", "{:.3f}"),
-    "top1_agreement": ("top-1 (%)", "{:.1%}"), "seconds": ("seconds", "{:.1f}"), "note": ("note", "{}"),
+    "top1_agreement": ("top-1 (%)", "{:.1%}"), "zero_shot": ("zero-shot (%)", "{:.1%}"),
+    "seconds": ("seconds", "{:.1f}"), "note": ("note", "{}"),
 }
 
 

@@ -13,10 +13,17 @@ namespace constrictor::kernels {
 void group_dots(const device::Stream& stream, DeviceView<const float> A, DeviceView<const float> B,
                 Index size, DeviceView<float> dots);
 
-/// Rows that do not see each other (H_out = 1): `passes` over the groups of each.
+/// No pass follows one that gained less than `gain` of what all passes have gained
+/// (RefineSettings).
+struct Passes {
+  Index most;
+  float gain;
+};
+
+/// Rows that do not see each other (H_out = 1): passes over the groups of each.
 ///   products      [rows x groups groups]  A_i, row after row
 ///   slope, scale  [rows x groups]         in and out
-void descend_rows(const device::Stream& stream, DeviceView<const float> products, Index passes,
+void descend_rows(const device::Stream& stream, DeviceView<const float> products, Passes passes,
                   DeviceView<float> slope, DeviceView<float> scale);
 
 /// Heads of d rows, one below the other.
@@ -25,20 +32,28 @@ struct HeadRows {
   DeviceView<const std::int32_t> order;  // [heads x d] position -> row of the head
 };
 
-/// `passes` over the rows of every head, one group a row.
+/// Passes over the rows of every head, one group a row.
 ///   products      [heads d x d]  Z_i H_in Z_j' of the rows of a head
 ///   slope, scale  [heads d x 1]
 void descend_heads(const device::Stream& stream, DeviceView<const float> products,
-                   const HeadRows& heads, Index passes, DeviceView<float> slope,
+                   const HeadRows& heads, Passes passes, DeviceView<float> slope,
                    DeviceView<float> scale);
+
+/// Where the passes of `descend_position` are.
+struct AtPosition {
+  Index position, pass;
+  float gain;  // see Passes
+};
 
 /// What the row at one position of every head does with several groups, and what it changes.
 ///   products      [heads d x groups groups]  A_i
+///   progress      [heads x 3]   gain of this pass and of all, whether the head goes on; in and out
 ///   change        [heads x in]  out: dQ of that row, step[g] Z[i,g]
 ///   slope, scale  [heads d x groups]
 void descend_position(const device::Stream& stream, DeviceView<const float> products,
-                      const HeadRows& heads, Index position, DeviceView<const float> Z,
-                      DeviceView<float> slope, DeviceView<float> scale, DeviceView<float> change);
+                      const HeadRows& heads, const AtPosition& at, DeviceView<const float> Z,
+                      DeviceView<float> slope, DeviceView<float> scale, DeviceView<float> progress,
+                      DeviceView<float> change);
 /// slope[j,k] -= H_out[j,i] moved . Z[j,k] for all other rows j of the head; moved [heads x in] =
 /// dQ H_in.
 void spread_position(const device::Stream& stream, const HeadRows& heads, Index position,

@@ -17,7 +17,7 @@ LEVELS = [
     ["config", "io", "model", "calib", "hessian", "quant", "schedule", "eval"],
     ["backend"],
     ["pipeline"],
-    ["bench", "campaign"],
+    ["bench", "campaign", "export"],
     ["app"],
 ]
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}

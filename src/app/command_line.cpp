@@ -47,6 +47,12 @@ CommandLine parse_evaluate(const Texts& words) {
                         "evaluates a model as it is, instead of a run")(
       "tokens", po::value<Texts>()->multitoken()->value_name("files"),
       "token files, instead of the deck's")(
+      "requests", po::value<Texts>()->multitoken()->value_name("files"),
+      "request files of zero-shot tasks (constrictor tasks build)")(
+      "out", po::value<std::string>()->value_name("path"),
+      "with --model and --requests: file *.h5 of the answers, or a folder for them")(
+      "rank-tokens", po::value<Index>()->value_name("n"),
+      "tokens of requests that a rank holds at a time (65536); no answer depends on it")(
       "set", assignments(),
       "replaces model.path or a key of evaluation or run; may be given many times")("help",
                                                                                     "prints this");
@@ -62,13 +68,25 @@ CommandLine parse_evaluate(const Texts& words) {
   line.run_dir = text_of(values, "run");
   line.model = text_of(values, "model");
   line.tokens = texts_of(values, "tokens");
+  line.requests = texts_of(values, "requests");
+  line.out = text_of(values, "out");
   line.overrides = texts_of(values, "set");
+  if (values.count("rank-tokens") != 0) line.rank_tokens = values["rank-tokens"].as<Index>();
+  if (values.count("rank-tokens") != 0 && line.rank_tokens < 1)
+    throw UserError("evaluate: --rank-tokens must be at least 1");
   if (line.run_dir.empty() == line.model.empty())
     throw UserError(
         "evaluate: either a run folder or --model is needed; see constrictor evaluate "
         "--help");
-  if (!line.model.empty() && line.tokens.empty())
-    throw UserError("evaluate: --model needs --tokens; see constrictor evaluate --help");
+  if (!line.model.empty() && line.tokens.empty() && line.requests.empty())
+    throw UserError(
+        "evaluate: --model needs --tokens or --requests; see constrictor evaluate --help");
+  const bool needs_out = !line.model.empty() && !line.requests.empty();
+  if (needs_out != !line.out.empty())
+    throw UserError(needs_out
+                        ? "evaluate: --requests with --model needs --out for the answers"
+                        : "evaluate: --out goes with --model and --requests; the answers of a run "
+                          "go to its folder");
   return line;
 }
 
@@ -82,6 +100,33 @@ CommandLine parse_inspect(const Texts& words) {
   line.run_dir = text_of(values, "run");
   if (line.run_dir.empty())
     throw UserError("inspect: a run folder is missing; see constrictor inspect --help");
+  return line;
+}
+
+CommandLine parse_export(const Texts& words) {
+  CommandLine line;
+  line.command = Command::export_;
+  exports::ExportOptions& options = line.exported;
+  po::options_description visible("options"), all;
+  visible.add_options()("format", po::value(&options.format)->value_name("word"),
+                        "compressed-tensors, gptq, dequantized or all")(
+      "to", po::value(&options.to)->value_name("folder"), "what is made; see below")(
+      "model", po::value(&line.model)->value_name("folder"),
+      "where the run's model lies now, instead of the deck's model.path")("help", "prints this");
+  all.add(visible).add_options()("run", po::value<std::string>(), "");
+  const auto values = parsed(all, "run", words, "export");
+  if (values.count("help") != 0) {
+    std::ostringstream text;
+    text << visible;
+    return help_line(help_of_export(text.str()));
+  }
+  options.run_dir = text_of(values, "run");
+  for (const auto& [value, name] : {std::pair(options.run_dir, "a run folder"),
+                                    {options.format, "--format"},
+                                    {options.to, "--to"}})
+    if (value.empty())
+      throw UserError(std::string("export: ") + name +
+                      " is missing; see constrictor export --help");
   return line;
 }
 
@@ -141,9 +186,10 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   if (words[0] == "status") return parse_status(rest);
   if (words[0] == "retry") return parse_retry(rest);
   if (words[0] == "bench") return parse_bench(rest);
+  if (words[0] == "export") return parse_export(rest);
   CommandLine line;
-  if (words[0] == "tokens") {
-    line.command = Command::tokens;
+  if (words[0] == "tokens" || words[0] == "tasks") {
+    line.command = words[0] == "tokens" ? Command::tokens : Command::tasks;
     line.arguments = rest;
     return line;
   }
@@ -153,14 +199,14 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   }
   throw UserError("'" + words[0] +
                   "' is no command; commands are quantize, evaluate, inspect, plan, sweep, status, "
-                  "retry, tokens, bench; "
+                  "retry, tokens, tasks, bench, export; "
                   "see constrictor --help");
 }
 
 bool needs_ranks(const std::vector<std::string>& words) {
   if (words.empty()) return false;
-  for (const char* alone : {"--help", "-h", "help", "--version", "inspect", "tokens", "plan",
-                            "sweep", "status", "retry"})
+  for (const char* alone : {"--help", "-h", "help", "--version", "inspect", "tokens", "tasks",
+                            "plan", "sweep", "status", "retry", "export"})
     if (words[0] == alone) return false;
   for (const std::string& word : words)
     if (word == "--help") return false;

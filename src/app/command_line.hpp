@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bench/bench.hpp"
+#include "export/export_run.hpp"
 
 namespace constrictor::app {
 
@@ -14,11 +15,13 @@ enum class Command {
   evaluate,
   inspect,
   tokens,
+  tasks,
   plan,
   sweep,
   status,
   retry,
-  bench
+  bench,
+  export_
 };
 
 /// What the user asked for. UserError when it makes no sense: one sentence, and where help is.
@@ -30,11 +33,15 @@ struct CommandLine {
   std::string from_statistics;         // quantize
   bool dry_run = false;                // quantize
   bool force = false;                  // quantize
-  std::string model;                   // evaluate: --model instead of a run
+  std::string model;                   // evaluate: --model instead of a run; export: in place of the deck's
   std::vector<std::string> tokens;     // evaluate: --tokens
+  std::vector<std::string> requests;   // evaluate: --requests
+  std::string out;                     // evaluate: --out, of answers
+  Index rank_tokens = 0;               // evaluate: --rank-tokens
   std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
   bench::BenchOptions bench;           // bench: device and threads are filled in later
-  std::vector<std::string> arguments;  // tokens: handed on as they are
+  exports::ExportOptions exported;     // export
+  std::vector<std::string> arguments;  // tokens, tasks: handed on as they are
   int ranks = 1;                       // plan, sweep: of each run
   int jobs = 1;                        // sweep: runs at the same time
   int dead_after_seconds = 180;        // sweep

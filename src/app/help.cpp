@@ -30,13 +30,15 @@ std::string help_of_all() {
 usage: constrictor COMMAND ...
 
   quantize DECK     model folder + tokens -> quantized blocks in HDF5, perplexity, table
-  evaluate RUN      perplexity and KL of a finished run, or of a model folder (--model)
+  evaluate RUN      perplexity, KL, zero-shot accuracy of a finished run or of a model (--model)
+  export RUN        quantized blocks -> a folder for vLLM, GPTQModel, Transformers
   inspect RUN       what happened to every layer: loss, damping, retries, seconds
   plan SWEEP        every run of a sweep: id, memory, time, disk; starts nothing
   sweep SWEEP       works on the runs of a sweep, here (--local) or as one of many Slurm tasks
   status SWEEP      what is done, running, waiting or failed, and why
   retry SWEEP       lets failed runs run again
   tokens            text -> token file (once, on a login node)
+  tasks build       zero-shot tasks -> request files, by lm-evaluation-harness
   bench             seconds and rates of every phase on random blocks of a real model's shape
   --version         versions and what this build can do
   COMMAND --help    options and examples
@@ -68,15 +70,22 @@ examples
 std::string help_of_evaluate(const std::string& options) {
   return fmt::format(R"(usage: [mpirun -np RANKS] constrictor evaluate RUN [options]
        [mpirun -np RANKS] constrictor evaluate --model FOLDER --tokens FILES [options]
+       ... --requests FILES
 
 Perplexity; for runs also KL divergence and top-1 agreement against full precision. The scores of
 a run are printed and stored in its run.h5.
+
+With request files: log-likelihoods of their continuations and the accuracies of their tasks, acc
+and acc_norm as lm-evaluation-harness has them, in RUN/requests/<name>.h5 (log_likelihood, greedy,
+tasks/<task>), linked from run.h5. Sequences of one length go together without padding, equal ones
+once; nothing depends on the number of ranks, and a killed evaluation goes on where it was.
 
 {}
 examples
   mpirun -np 4 constrictor evaluate runs/first
   constrictor evaluate runs/first --tokens tokens/c4-new.tokens.h5 --set evaluation.kl=false
   constrictor evaluate --model models/Llama-3.2-1B --tokens tokens/wikitext2-test.tokens.h5
+  mpirun -np 4 constrictor evaluate runs/first --requests tasks/llama3/*.requests.h5
 {})",
                      options, exit_codes);
 }
@@ -100,6 +109,30 @@ examples
   constrictor bench --shape llama-3-8b --device cuda --blocks 3 --scaling
 {})",
                      shapes, options, exit_codes);
+}
+
+std::string help_of_export(const std::string& options) {
+  return fmt::format(R"(usage: constrictor export RUN --format FORMAT --to FOLDER [options]
+
+Writes a finished run as a Hugging Face folder:
+
+  compressed-tensors   packed codes for vLLM and Transformers, every width
+  gptq                 packed codes for GPTQModel and vLLM; symmetric 4 and 8 bits in the first
+                       layout, all else in gptq_v2
+  dequantized          plain weights for everything, as large as the model
+  all                  all three, in FOLDER/compressed-tensors, ...
+
+Which program opens the result, and which does not and why, is said before anything is written.
+What storing the scales in 16 bits changed is in FOLDER/constrictor.json, layer by layer. The
+folder has its name only when it is complete; an earlier export of that name is replaced, anything
+else is left alone.
+
+{}
+examples
+  constrictor export runs/first --format compressed-tensors --to exported/first
+  constrictor export runs/first --format all --to exported/first --model /models/Llama-3.2-1B
+{})",
+                     options, exit_codes);
 }
 
 std::string help_of_inspect() {

@@ -9,6 +9,7 @@ std::string help_of_all();
 std::string help_of_quantize(const std::string& options);
 std::string help_of_evaluate(const std::string& options);
 std::string help_of_bench(const std::string& options);
+std::string help_of_export(const std::string& options);
 std::string help_of_inspect();
 std::string help_of_plan(const std::string& options);
 std::string help_of_sweep(const std::string& options);

@@ -39,7 +39,9 @@ int run_alone(const Words& words) {
     if (line.command == app::Command::status)
       campaign::show_status(line.deck, {.all = line.all, .watch = line.watch}, screen);
     if (line.command == app::Command::retry) campaign::retry_failed(line.deck, screen);
-    if (line.command == app::Command::tokens) app::run_tokens(line.arguments);
+    if (line.command == app::Command::export_) app::run_export(line, screen);
+    if (line.command == app::Command::tokens) app::run_python("tokens", line.arguments);
+    if (line.command == app::Command::tasks) app::run_python("tasks", line.arguments);
     if (line.command == app::Command::inspect) pipeline::inspect_run(line.run_dir, screen);
     if (line.command == app::Command::version) std::fputs(app::version_text().c_str(), stdout);
     if (line.command == app::Command::help) std::fputs(line.help.c_str(), stdout);
@@ -76,8 +78,12 @@ void run_on_ranks(const comm::Communicator& ranks, const Words& words) {
     options.threads = threads;
     bench::bench(ranks, spec, options, screen);
   } else {
-    const pipeline::EvaluateOptions options{
-        .run_dir = line.run_dir, .device = device, .threads = threads};
+    const pipeline::EvaluateOptions options{.run_dir = line.run_dir,
+                                            .requests = line.requests,
+                                            .out = line.out,
+                                            .rank_tokens = line.rank_tokens,
+                                            .device = device,
+                                            .threads = threads};
     pipeline::evaluate_model(ranks, spec, options, screen);
   }
 }

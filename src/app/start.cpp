@@ -26,6 +26,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void require_run_folder(const std::string& run) {
+  std::error_code ignored;
+  if (!fs::exists(fs::path(run) / "deck.yaml", ignored))
+    throw UserError(run + ": no run folder (deck.yaml is missing)");
+}
+
 RunSpec deck_for_evaluation(const CommandLine& line) {
   for (const std::string& assignment : line.overrides) {
     const auto starts_with = [&](const char* prefix) { return assignment.rfind(prefix, 0) == 0; };
@@ -36,20 +42,20 @@ RunSpec deck_for_evaluation(const CommandLine& line) {
   }
   RunSpec run;
   if (line.model.empty()) {
-    const fs::path deck = fs::path(line.run_dir) / "deck.yaml";
-    std::error_code ignored;
-    if (!fs::exists(deck, ignored))
-      throw UserError(line.run_dir + ": no run folder (deck.yaml is missing)");
-    run = config::load_deck(deck.string(), line.overrides);
+    require_run_folder(line.run_dir);
+    run = config::load_deck((fs::path(line.run_dir) / "deck.yaml").string(), line.overrides);
   } else {
     run.model.path = line.model;
     run.calibration.tokens = "none";  // a deck must name one; nobody opens it
     run = config::parse_deck(config::resolved_text(run), "defaults", line.overrides);
   }
   if (!line.tokens.empty()) run.evaluation.tokens = line.tokens;
-  if (run.evaluation.tokens.empty())
+  // Request files are scored instead of the deck's texts, not besides.
+  if (!line.requests.empty() && line.tokens.empty()) run.evaluation.tokens.clear();
+  if (run.evaluation.tokens.empty() && line.requests.empty())
     throw UserError(
-        "nothing to evaluate: evaluation.tokens is empty; name token files with --tokens");
+        "nothing to evaluate: evaluation.tokens is empty; name token files with --tokens or "
+        "request files with --requests");
   return run;
 }
 
@@ -126,31 +132,47 @@ void run_sweep(const CommandLine& line, pipeline::Screen& screen) {
   campaign::work_on_sweep(line.deck, options, screen);
 }
 
-void run_tokens(const std::vector<std::string>& arguments) {
+void run_export(const CommandLine& line, pipeline::Screen& screen) {
+  install_stop_handlers();
+  choose_threads(0, 1);
+  const std::string& run = line.exported.run_dir;
+  require_run_folder(run);
+  std::vector<std::string> overrides;
+  if (!line.model.empty()) overrides.push_back("model.path=" + line.model);
+  exports::export_run(config::load_deck((fs::path(run) / "deck.yaml").string(), overrides),
+                      line.exported, screen);
+}
+
+void run_python(const std::string& command, const std::vector<std::string>& arguments) {
   // The Python files lie beside an installed program, or in the source tree it was built from.
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
   std::optional<fs::path> root;
   for (const fs::path& candidate : {program.parent_path().parent_path() / "share" / "constrictor",
                                     fs::path(CONSTRICTOR_SOURCE_DIR)})
-    if (!root && fs::exists(candidate / "analysis" / "tokens.py", ignored)) root = candidate;
+    if (!root && fs::exists(candidate / "analysis" / (command + ".py"), ignored)) root = candidate;
   if (!root)
-    throw UserError("tokens: analysis/tokens.py is not where this program was built or installed");
+    throw UserError(command + ": analysis/" + command +
+                    ".py is not where this program was built or installed");
 
+  // CONSTRICTOR_PYTHON: an interpreter with packages that the usual one lacks (lm-eval, torch).
   const fs::path own_python = *root / ".venv" / "bin" / "python";
-  const std::string python = fs::exists(own_python, ignored) ? own_python.string() : "python3";
+  const char* wanted = std::getenv("CONSTRICTOR_PYTHON");
+  const std::string python = wanted != nullptr && *wanted != '\0' ? wanted
+                             : fs::exists(own_python, ignored)    ? own_python.string()
+                                                                  : "python3";
   const char* old_path = std::getenv("PYTHONPATH");
   const std::string path =
       root->string() + (old_path != nullptr ? std::string(":") + old_path : "");
   setenv("PYTHONPATH", path.c_str(), 1);
 
-  std::vector<std::string> words = {python, "-m", "analysis.tokens"};
+  std::vector<std::string> words = {python, "-m", "analysis." + command};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   execvp(argv[0], argv.data());
-  throw UserError("tokens: cannot start " + python + ": " + std::strerror(errno));
+  throw UserError(command + ": cannot start " + python + ": " + std::strerror(errno));
 }
 
 }  // namespace constrictor::app

@@ -24,8 +24,11 @@ std::string start_threads(const comm::Communicator& ranks, int wanted);
 void run_plan(const CommandLine& line, pipeline::Screen& screen);
 void run_sweep(const CommandLine& line, pipeline::Screen& screen);
 
-/// `constrictor tokens`: replaces this process by the Python program analysis/tokens.py. Throws
-/// when there is no Python or no such program.
-[[noreturn]] void run_tokens(const std::vector<std::string>& arguments);
+/// `constrictor export`, which one process does.
+void run_export(const CommandLine& line, pipeline::Screen& screen);
+
+/// `constrictor tokens` and `tasks`: replaces this process by the Python program
+/// analysis/<command>.py. Throws when there is no Python or no such program.
+[[noreturn]] void run_python(const std::string& command, const std::vector<std::string>& arguments);
 
 }  // namespace constrictor::app

@@ -21,7 +21,7 @@
 #include "data/quantized_layer.hpp"
 #include "data/specs.hpp"
 #include "device/device.hpp"
-#include "eval/scoring.hpp"
+#include "eval/continuation.hpp"
 
 namespace constrictor::backend {
 
@@ -76,12 +76,18 @@ class Backend {
   virtual void advance_full(const Block& block, calib::HiddenStates& states) = 0;
 
   /// Moves sequences through a block, for evaluation.
-  virtual void advance(const Block& block, const Sequences& sequences) = 0;
+  virtual void advance(const Block& block, const std::vector<Sequences>& all) = 0;
   /// Scores of windows from their last hidden states, [windows * length x hidden]; `full` without
   /// rows: no comparison. ids [windows x length].
   virtual std::vector<eval::WindowScore> score(const ModelEnds& ends, View<const float> full,
                                                View<const float> quant,
                                                View<const std::int32_t> ids) = 0;
+  /// Scores tokens from the last hidden states of the positions before them, states [tokens x
+  /// hidden], in the parts given: a part's bits do not depend on the others.
+  virtual std::vector<eval::TokenScore> score_tokens(const ModelEnds& ends,
+                                                     View<const float> states,
+                                                     std::span<const std::int32_t> targets,
+                                                     const std::vector<Piece>& parts) = 0;
 
   /// How `solve` cuts rows into tasks that ranks share out.
   virtual TaskCut cut() const = 0;

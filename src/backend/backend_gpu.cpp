@@ -54,7 +54,6 @@ class DeviceBackend final : public Backend {
   DeviceBackend(const comm::Communicator& ranks, int number, const BackendSettings& settings)
       : ranks_(ranks),
         settings_(settings),
-        frequencies_(model::rope_frequencies(settings.model)),
         gpu_(number),
         devices_(ranks, gpu_) {}
 
@@ -91,6 +90,7 @@ class DeviceBackend final : public Backend {
   void gather(const Block& block, const SumShape& shape, calib::HiddenStates& states,
               KeptInputs* kept, SecondsByPhase& seconds) override {
     statistics_.reset();
+    frequencies_ = model::rope_frequencies(settings_.model, block.index);
     const auto on_device = comm::agree(ranks_, [&] { return taken(block); });
     auto sums = gather_on_device<E>(rank(), {block, on_device}, shape, states, seconds, kept);
     statistics_.emplace(gpu_, shape, std::move(sums), frequencies_, states.shard().length);
@@ -118,14 +118,12 @@ class DeviceBackend final : public Backend {
     walk_chunks(gpu_, {{states.full.view()}, {states.full.view()}, rows}, moving);
   }
 
-  void advance(const Block& block, const Sequences& sequences) override {
+  void advance(const Block& block, const std::vector<Sequences>& all) override {
     const auto on_device = uploaded(block);
-    Moving<E> moving(gpu_, settings_.model, on_device, sequences.length);
-    walk_chunks(gpu_,
-                {{sequences.states},
-                 {sequences.states},
-                 pieces_of(sequences.states.rows, sequences.chunk * sequences.length)},
-                moving);
+    for (const auto& [states, length, chunk] : all) {
+      Moving<E> moving(gpu_, settings_.model, on_device, length);
+      walk_chunks(gpu_, {{states}, {states}, pieces_of(states.rows, chunk * length)}, moving);
+    }
   }
   std::vector<eval::WindowScore> score(const ModelEnds& ends, View<const float> full,
                                        View<const float> quant,
@@ -145,7 +143,26 @@ class DeviceBackend final : public Backend {
       const auto full_input = head_input(full, windows), quant_input = head_input(quant, windows);
       const auto some =
           eval::score_windows<E>(gpu_, on_device.head.view(), full_input.view(), quant_input.view(),
-                                 ids.rows_from(windows.first, windows.size()));
+                                 ids.rows_from(windows.first, windows.size()),
+                                 static_cast<float>(settings_.model.final_soft_cap));
+      scores.insert(scores.end(), some.begin(), some.end());
+    }
+    return scores;
+  }
+
+  std::vector<eval::TokenScore> score_tokens(const ModelEnds& ends, View<const float> states,
+                                             std::span<const std::int32_t> targets,
+                                             const std::vector<Piece>& parts) override {
+    const auto on_device = model::uploaded<E>(gpu_, settings_.model, ends);
+    std::vector<eval::TokenScore> scores;
+    for (const Piece& part : parts) {
+      leave_when_asked();
+      const auto hidden = device::uploaded<float>(gpu_, states.rows_from(part.first, part.size()),
+                                                  "last hidden states");
+      const auto input = model::head_input<E>(gpu_, settings_.model, on_device, hidden.view());
+      const auto some =
+          eval::score_tokens<E>(gpu_, on_device.head.view(), input.view(), part_of(targets, part),
+                                static_cast<float>(settings_.model.final_soft_cap));
       scores.insert(scores.end(), some.begin(), some.end());
     }
     return scores;

@@ -19,7 +19,7 @@ namespace {
 class HostBackend final : public Backend {
  public:
   HostBackend(const comm::Communicator& ranks, const BackendSettings& settings)
-      : ranks_(ranks), settings_(settings), frequencies_(model::rope_frequencies(settings.model)) {}
+      : ranks_(ranks), settings_(settings) {}
 
   Index chunk_tokens() const override { return calib::chunk_tokens; }
   void stage(const Block&) override {}  // the weights lie where they are used
@@ -33,6 +33,7 @@ class HostBackend final : public Backend {
   void gather(const Block& block, const SumShape& shape, calib::HiddenStates& states,
               KeptInputs* kept, SecondsByPhase& seconds) override {
     shape_ = shape;
+    frequencies_ = model::rope_frequencies(settings_.model, block.index);
     length_ = states.shard().length;
     sums_.reset();
     sums_.emplace(gather_statistics(ranks_, settings_.model, block,
@@ -57,25 +58,41 @@ class HostBackend final : public Backend {
     backend::advance_full(settings_.model, block, settings_.products, states);
   }
 
-  void advance(const Block& block, const Sequences& sequences) override {
-    const Index tokens = sequences.chunk * sequences.length;
-    for (Index first = 0; first < sequences.states.rows; first += tokens) {
-      leave_when_asked();
-      const auto rows =
-          sequences.states.rows_from(first, std::min(tokens, sequences.states.rows - first));
-      const auto trace = model::forward(settings_.model, block, rows, sequences.length,
-                                        settings_.products, model::Keep::output_only);
-      std::copy(trace.output.data(), trace.output.data() + trace.output.size(), rows.data);
-    }
+  void advance(const Block& block, const std::vector<Sequences>& all) override {
+    for (const auto& [states, length, chunk] : all)
+      for (Index first = 0; first < states.rows; first += chunk * length) {
+        leave_when_asked();
+        const auto rows = states.rows_from(first, std::min(chunk * length, states.rows - first));
+        const auto trace = model::forward(settings_.model, block, rows, length, settings_.products,
+                                          model::Keep::output_only);
+        std::copy(trace.output.data(), trace.output.data() + trace.output.size(), rows.data);
+      }
   }
   std::vector<eval::WindowScore> score(const ModelEnds& ends, View<const float> full,
                                        View<const float> quant,
                                        View<const std::int32_t> ids) override {
-    const eval::OutputHead head(ends.head().view(), settings_.products);
+    const eval::OutputHead head(ends.head().view(), settings_.products,
+                                static_cast<float>(settings_.model.final_soft_cap));
     const auto quant_input = model::head_input(settings_.model, ends, quant);
     const auto full_input =
         full.rows > 0 ? model::head_input(settings_.model, ends, full) : Matrix<float>();
     return eval::score_windows(head, full_input.view(), quant_input.view(), ids);
+  }
+
+  std::vector<eval::TokenScore> score_tokens(const ModelEnds& ends, View<const float> states,
+                                             std::span<const std::int32_t> targets,
+                                             const std::vector<Piece>& parts) override {
+    const eval::OutputHead head(ends.head().view(), settings_.products,
+                                static_cast<float>(settings_.model.final_soft_cap));
+    std::vector<eval::TokenScore> scores;
+    for (const Piece& part : parts) {
+      leave_when_asked();
+      const auto input =
+          model::head_input(settings_.model, ends, states.rows_from(part.first, part.size()));
+      const auto some = eval::score_tokens(head, input.view(), part_of(targets, part));
+      scores.insert(scores.end(), some.begin(), some.end());
+    }
+    return scores;
   }
 
   TaskCut cut() const override { return host_cut; }

@@ -31,6 +31,10 @@ void append(TaskResult& all, TaskResult one) {
   append_rows(to.grid.zero, from.grid.zero);
   to.grid.group_size = from.grid.group_size;
   to.grid.top = from.grid.top;
+  to.loss_by_stage.resize(from.loss_by_stage.size(), 0.);
+  for (std::size_t i = 0; i < from.loss_by_stage.size(); ++i)
+    to.loss_by_stage[i] += from.loss_by_stage[i];
+  to.frozen_scales += from.frozen_scales;
   to.loss_before += from.loss_before;
   to.loss_after += from.loss_after;
   to.loss_rounding += from.loss_rounding;

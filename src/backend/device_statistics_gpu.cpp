@@ -22,8 +22,8 @@ const Matrix<float>& DeviceStatistics::output(const Block& block, Role role, Ind
         throw Bug("no output side for a layer of role " + std::to_string(static_cast<int>(role)));
     }
   }
-  const Index kv_head = role == Role::query ? h / (shape_.heads / shape_.kv_heads) : h;
-  return heads.at(static_cast<std::size_t>(kv_head));
+  const bool shared = role == Role::query && !shape_.qk_norm;
+  return heads.at(static_cast<std::size_t>(shared ? h / (shape_.heads / shape_.kv_heads) : h));
 }
 
 void DeviceStatistics::use(const Block& block, LayerInputs& inputs) {

@@ -8,6 +8,11 @@ namespace {
 
 using hessian::Place;
 
+/// A norm behind a sublayer (Gemma) does not change what `output` and `down` get: the plain H_in of
+/// their input. Its Jacobian, (1/r) D (I - v v') as in hessian/head_norm.hpp, would be an H_out
+/// over all `hidden` rows at once, which no solver here takes rows by, and its factor 1/r² a weight
+/// of tokens in H_in; what it takes away, the part of an error along the output itself, is one of
+/// `hidden` directions.
 Place place_of(Role role) {
   switch (role) {
     case Role::query:
@@ -99,7 +104,8 @@ void use_sums(const SumShape& shape, const BlockSums& sums, const Block& block,
   inputs.output_hessian = [&, length](const LayerPlan& plan, Index h) {
     switch (plan.layer->role) {
       case Role::query:
-        return hessian::query_output_hessian(shape, sums, h / (shape.heads / shape.kv_heads),
+        return hessian::query_output_hessian(shape, sums,
+                                             shape.qk_norm ? h : h / (shape.heads / shape.kv_heads),
                                              frequencies, length);
       case Role::key:
         return hessian::key_output_hessian(shape, sums, h, frequencies, length);
@@ -118,7 +124,8 @@ SumShape sum_shape(const ModelSpec& model, const std::vector<QuantSpec>& specs,
                  .feed_forward = model.feed_forward,
                  .heads = model.heads,
                  .kv_heads = model.kv_heads,
-                 .head_dim = model.head_dim};
+                 .head_dim = model.head_dim,
+                 .qk_norm = model.qk_norm};
   for (std::size_t i = 0; i < specs.size(); ++i) {
     shape.drift |= specs[i].drift != Drift::none && specs[i].alpha != 0;
     shape.value_attention |= weighs_values(roles[i], specs[i]);

@@ -18,7 +18,9 @@ std::vector<int> factor_all(const comm::Communicator& ranks, const LayerInputs& 
                             BlockSolver& solver) {
   std::vector<schedule::Task> tasks;
   for (std::size_t u = 0; u < inputs.units.size(); ++u)
-    tasks.push_back({static_cast<Index>(u), schedule::factor_cost(inputs.units[u].inputs)});
+    tasks.push_back(
+        {static_cast<Index>(u),
+         schedule::factor_cost(inputs.units[u].inputs, inputs.units[u].settings.column_order)});
   auto owner = schedule::assign(tasks, ranks.size());
   comm::agree(ranks, [&] {
     for (std::size_t u = 0; u < owner.size(); ++u)
@@ -91,6 +93,10 @@ void add_result(const TaskResult& result, const RowTask& task, QuantizedLayer& l
     layer.row_order.push_back(static_cast<std::int32_t>(task.first_row) + position);
   for (std::size_t c = 0; c < energy.size(); ++c) energy[c] += s.column_energy[c];
   if (result.fell_back != 0) layer.method_used = word(Method::rtn);
+  layer.loss_by_stage.resize(s.loss_by_stage.size(), 0.);
+  for (std::size_t i = 0; i < s.loss_by_stage.size(); ++i)
+    layer.loss_by_stage[i] += s.loss_by_stage[i];
+  layer.frozen_scales += s.frozen_scales;
   layer.loss_before += s.loss_before;
   layer.loss_after += s.loss_after;
   layer.loss_rounding += s.loss_rounding;

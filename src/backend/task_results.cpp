@@ -75,7 +75,7 @@ void put(Writer& out, const std::vector<T>& v) {
 void put(Writer& out, const TaskResult& result) {
   const auto& s = result.solution;
   for (const Index number :
-       {result.task, s.grid.group_size, result.output_retries, result.fell_back})
+       {result.task, s.grid.group_size, s.frozen_scales, result.output_retries, result.fell_back})
     out.value(number);
   for (const double number : {s.loss_before, s.loss_after, s.loss_rounding, s.loss_scale,
                               result.seconds, result.output_damping})
@@ -84,6 +84,7 @@ void put(Writer& out, const TaskResult& result) {
   out.matrix(s.codes);
   out.matrix(s.grid.scale);
   out.matrix(s.grid.zero);
+  put(out, s.loss_by_stage);
   put(out, s.row_loss);
   put(out, s.column_energy);
   put(out, result.row_order);
@@ -92,8 +93,8 @@ void put(Writer& out, const TaskResult& result) {
 TaskResult take_result(Reader& in) {
   TaskResult result;
   auto& s = result.solution;
-  for (Index* number :
-       {&result.task, &s.grid.group_size, &result.output_retries, &result.fell_back})
+  for (Index* number : {&result.task, &s.grid.group_size, &s.frozen_scales, &result.output_retries,
+                        &result.fell_back})
     *number = in.value<Index>();
   for (double* number : {&s.loss_before, &s.loss_after, &s.loss_rounding, &s.loss_scale,
                          &result.seconds, &result.output_damping})
@@ -102,6 +103,7 @@ TaskResult take_result(Reader& in) {
   s.codes = in.matrix<std::uint8_t>();
   s.grid.scale = in.matrix<float>();
   s.grid.zero = in.matrix<float>();
+  s.loss_by_stage = in.values<double>();
   s.row_loss = in.values<double>();
   s.column_energy = in.values<double>();
   result.row_order = in.values<std::int32_t>();

@@ -70,7 +70,7 @@ BenchBlock measured_block(const BenchSetup& setup, backend::Backend& backend, co
   backend.stage(block);  // in a run while the block before is worked on
   const double start = wall_seconds();
   backend.gather(block, demand.shape, states, nullptr, seconds);
-  const auto specs = specs_of(setup.model, setup.spec.quant, index);
+  const auto specs = specs_of(setup.model, setup.spec, index);
   backend::LayerInputs inputs =
       backend::plan_layers(setup.model, block, specs, setup.options.length);
   backend.use_sums(block, inputs);

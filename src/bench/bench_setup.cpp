@@ -33,10 +33,11 @@ void check(const comm::Communicator& ranks, const RunSpec& spec, const BenchOpti
     throw UserError("bench: --scaling needs a block with drift; use --blocks 2 or more");
 }
 
-std::vector<QuantSpec> specs_of(const ModelSpec& model, const QuantSpec& quant, Index block) {
+std::vector<QuantSpec> specs_of(const ModelSpec& model, const RunSpec& run, Index block) {
   std::vector<QuantSpec> specs;
   for (const Layer& layer : outline(model).layers) {
-    specs.push_back(config::layer_spec(quant, block, layer.name));
+    specs.push_back(config::layer_spec(run.quant, block, layer.name));
+    config::require_device_can(run.run.device, specs.back(), layer.name);
     config::require_groups_fit(specs.back(), layer.name, layer.weight.cols());
   }
   return specs;
@@ -44,7 +45,7 @@ std::vector<QuantSpec> specs_of(const ModelSpec& model, const QuantSpec& quant, 
 
 Demand demand_of(const BenchSetup& setup, Index index, const backend::TaskCut& cut) {
   const Block block = outline(setup.model);
-  const auto specs = specs_of(setup.model, setup.spec.quant, index);
+  const auto specs = specs_of(setup.model, setup.spec, index);
   const auto inputs = backend::plan_layers(setup.model, block, specs, setup.options.length);
   const int paths = index == 0 ? 1 : 2;
   Demand d;

@@ -30,7 +30,7 @@ void check(const comm::Communicator& ranks, const RunSpec& spec, const BenchOpti
            const ModelSpec& model);
 
 /// Options of each layer of a block, overrides applied.
-std::vector<QuantSpec> specs_of(const ModelSpec& model, const QuantSpec& quant, Index block);
+std::vector<QuantSpec> specs_of(const ModelSpec& model, const RunSpec& run, Index block);
 
 /// What a block asks for, before any of it is done; `paths` as in bench_work.hpp.
 struct Demand {

@@ -18,7 +18,8 @@ bool corrects_drift(const SumShape& shape, Drift drift, double alpha) {
 schedule::SideWork work_of(const backend::InputUnit& unit, const SumShape& shape) {
   const auto& s = unit.settings;
   const bool drift = unit.factor && corrects_drift(shape, s.drift, s.alpha);
-  return {unit.inputs, unit.factor, drift && s.drift == Drift::sequential, drift && s.shift_wanted};
+  return {unit.inputs, unit.factor, drift && s.drift == Drift::sequential, drift && s.shift_wanted,
+          s.column_order == Order::pivoted};
 }
 
 /// H, R and U; with drift D, P and the shift.
@@ -71,8 +72,8 @@ schedule::BlockOnOneRank shares_of(const backend::LayerInputs& inputs, const Sum
   schedule::BlockOnOneRank block;
   block.sums_bytes = real(bytes_of_sums(shape));
   for (const backend::InputUnit& unit : inputs.units) {
-    block.sides.push_back(
-        {static_cast<Index>(block.sides.size()), schedule::factor_cost(unit.inputs)});
+    block.sides.push_back({static_cast<Index>(block.sides.size()),
+                           schedule::factor_cost(unit.inputs, unit.settings.column_order)});
     block.sides_bytes += 4 * matrices_of(unit, shape) * real(unit.inputs) * real(unit.inputs);
   }
   for (const backend::RowTask& task : backend::cut_into_tasks(inputs, cut)) {

@@ -15,8 +15,9 @@ constexpr Index no_limit = std::numeric_limits<Index>::max();
 /// All keys of `quant` that may also stand below quant.layers.<pattern>.
 template <class Field, class Spec>
 void visit_layer_keys(Field& field, Spec& spec) {
-  field.word("method", spec.method, "", {"two_stage", "aespa"});
-  field.integer("bits", spec.bits, 2, 8, "width of one stored code");
+  field.word("method", spec.method, "", {"aespa"});
+  field.width("bits", spec.bits, spec.budget, 2, 8,
+              "of a stored code; or {average: 2.5, choices: [2, 3, 4]}");
   field.integer("group_size", spec.group_size, 0, no_limit,
                 "inputs that share a scale; 0 = a whole row");
   field.flag("symmetric", spec.symmetric, "zero point in the middle of the codes");
@@ -27,8 +28,13 @@ void visit_layer_keys(Field& field, Spec& spec) {
   field.flag("adaptive_grid", spec.adaptive_grid, "fit scales to weights already corrected");
   field.integer("refine_passes", spec.refine_passes, 0, 100,
                 "coordinate descent over scales; 0 = off");
-  field.word("column_order", spec.column_order, "", {"pivoted"});
+  field.number("refine_gain", spec.refine_gain, 0, 1,
+               "ends it after a pass with less than this share of the gain");
+  field.flag("refine_zeros", spec.refine_zeros, "tries zero points one step away");
+  field.integer("polish", spec.polish, 0, 100, "rounds of integer descent over codes; 0 = off");
+  field.word("column_order", spec.column_order, "", {});
   field.word("row_order", spec.row_order, "", {});
+  field.integer("beam", spec.beam, 1, 64, "prefixes of a row that the sweep keeps; 1 = off");
   field.word("value_hessian", spec.value_hessian, "", {});
   field.word("row_metric", spec.row_metric, "", {"softmax"});
   field.word("value_row_metric", spec.value_row_metric, "", {});
@@ -39,8 +45,6 @@ void visit_layer_keys(Field& field, Spec& spec) {
 /// Keys of later versions: decks may hold them, with the value that switches the feature off.
 template <class Field>
 void visit_later_keys(Field& field) {
-  field.fixed("beam", "1");
-  field.fixed("polish", "0");
   field.fixed("gather", "block");
 }
 

@@ -18,6 +18,23 @@ bool matches(std::string_view pattern, std::string_view name) {
   return false;
 }
 
+namespace {
+
+void require_zeros_free(const QuantSpec& spec, const std::string& layer_name) {
+  if (spec.refine_zeros && spec.symmetric)
+    throw UserError("quant.refine_zeros: true needs quant.symmetric: false, but it is true for " +
+                    layer_name);
+}
+
+/// Sequential drift corrects later columns with the weights that one path of codes has left.
+void require_beam_fits_drift(const QuantSpec& spec, const std::string& layer_name) {
+  if (spec.beam == 1 || spec.drift != Drift::sequential) return;
+  throw UserError("quant.beam: " + std::to_string(spec.beam) +
+                  " needs quant.drift: none or exact, but it is sequential for " + layer_name);
+}
+
+}  // namespace
+
 QuantSpec layer_spec(const QuantSpec& quant, Index block, const std::string& layer_name) {
   const std::string full_name = std::to_string(block) + "." + layer_name;
   QuantSpec spec = quant;
@@ -41,6 +58,8 @@ QuantSpec layer_spec(const QuantSpec& quant, Index block, const std::string& lay
     visit_layer_keys(reader, spec);
     reader.finish();
   }
+  require_zeros_free(spec, layer_name);
+  require_beam_fits_drift(spec, layer_name);
   return spec;
 }
 
@@ -66,6 +85,20 @@ void require_groups_fit(const QuantSpec& spec, const std::string& layer_name, In
   if (spec.group_size == 0 || inputs % spec.group_size == 0) return;
   throw UserError("quant.group_size: " + std::to_string(spec.group_size) + " does not divide the " +
                   std::to_string(inputs) + " inputs of " + layer_name);
+}
+
+void require_device_can(const std::string& device, const QuantSpec& spec,
+                        const std::string& layer_name) {
+  if (device != "cuda") return;
+  const char* missing = spec.beam > 1                         ? "quant.beam"
+                        : spec.column_order == Order::pivoted ? "quant.column_order: pivoted"
+                        : spec.polish > 0                     ? "quant.polish"
+                        : spec.refine_zeros                   ? "quant.refine_zeros"
+                        : spec.refine_gain > 0                ? "quant.refine_gain"
+                                                              : nullptr;
+  if (missing != nullptr)
+    throw UserError(std::string("run.device: cuda has no ") + missing + " yet, which " +
+                    layer_name + " asks for; use run.device=cpu");
 }
 
 }  // namespace constrictor::config

@@ -6,13 +6,15 @@
 namespace constrictor::config {
 
 namespace {
-// method, rows_at_once, drift, row_metric, value_hessian, refine_passes
+// method, rows_at_once, drift, row_metric, value_hessian, refine_passes, refine_gain, group_size
 constexpr std::array presets = {
-    Preset{Method::rtn, 16, Drift::none, RowMetric::none, ValueHessian::input, 0},
-    Preset{Method::gptq, 16, Drift::none, RowMetric::none, ValueHessian::input, 0},
-    Preset{Method::boa, 1, Drift::none, RowMetric::attention, ValueHessian::attention, 0},
+    Preset{Method::rtn, 16, Drift::none, RowMetric::none, ValueHessian::input, 0, 0, 0},
+    Preset{Method::gptq, 16, Drift::none, RowMetric::none, ValueHessian::input, 0, 0, 0},
+    Preset{Method::boa, 1, Drift::none, RowMetric::attention, ValueHessian::attention, 0, 0, 0},
     Preset{Method::turboboa, 16, Drift::sequential, RowMetric::attention, ValueHessian::attention,
-           1},
+           1, 0, 0},
+    Preset{Method::two_stage, 16, Drift::sequential, RowMetric::none, ValueHessian::input, 8, 0.01,
+           128},
 };
 }  // namespace
 
@@ -30,6 +32,8 @@ void apply_preset(Method method, QuantSpec& spec) {
   spec.row_metric = values.row_metric;
   spec.value_hessian = values.value_hessian;
   spec.refine_passes = values.refine_passes;
+  spec.refine_gain = values.refine_gain;
+  if (spec.group_size == 0) spec.group_size = values.group_size;
 }
 
 }  // namespace constrictor::config

@@ -12,6 +12,8 @@ struct Preset {
   RowMetric row_metric;
   ValueHessian value_hessian;
   Index refine_passes;
+  double refine_gain;
+  Index group_size;  // where the deck has none; 0 = a whole row
 };
 
 const Preset& preset(Method method);

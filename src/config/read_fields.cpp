@@ -75,6 +75,35 @@ void ReadFields::number(const std::string& key, double& value, double low, doubl
   value = *found;
 }
 
+void ReadFields::width(const std::string& key, int& bits, WidthBudget& budget, Index low,
+                       Index high, std::string_view) {
+  const DeckNode* node = section_.take(key);
+  if (node == nullptr) return;
+  if (node->kind != DeckNode::Kind::mapping) {
+    bits = static_cast<int>(integer_of(*node, key, low, high));
+    budget = {};
+    return;
+  }
+  ReadFields below(section_.below(key));
+  const std::string path = section_.path_of(key);
+  WidthBudget found;
+  const DeckNode* choices = below.section_.take("choices");
+  if (choices == nullptr || choices->kind != DeckNode::Kind::list || choices->items.size() < 2)
+    complain(choices == nullptr ? *node : *choices, path + ".choices",
+             "two widths or more expected, for example [2, 3, 4]");
+  for (const DeckNode& item : choices->items)
+    found.choices.push_back(static_cast<int>(below.integer_of(item, "choices", low, high)));
+  std::sort(found.choices.begin(), found.choices.end());
+  if (std::adjacent_find(found.choices.begin(), found.choices.end()) != found.choices.end())
+    complain(*choices, path + ".choices", "a width stands here twice");
+  if (below.section_.node().find("average") == nullptr)
+    complain(*node, path + ".average", "missing, and has no default");
+  below.number("average", found.average, found.choices.front(), found.choices.back(), "");
+  below.finish();
+  budget = found;
+  bits = static_cast<int>(std::ceil(found.average));
+}
+
 void ReadFields::flag(const std::string& key, bool& value, std::string_view) {
   const DeckNode* node = section_.take(key);
   if (node == nullptr) return;
@@ -171,6 +200,10 @@ void ReadFields::layers(const std::string& key, Overrides& overrides) {
     visit_layer_keys(fields, checked);
     visit_later_keys(fields);
     fields.finish();
+    if (checked.budget.on())
+      complain(*node.find("bits"), patterns.path_of(pattern) + ".bits",
+               "a budget holds for all layers together and stands in quant.bits; here a width, "
+               "2..8");
     const std::map<std::string, std::string> all = layer_key_texts(checked);
     std::map<std::string, std::string> given;
     for (const auto& [name, value] : node.entries)

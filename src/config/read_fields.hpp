@@ -30,6 +30,9 @@ class ReadFields {
     if (const DeckNode* node = section_.take(key))
       value = static_cast<Int>(integer_of(*node, key, low, high));
   }
+  /// An integer, or a section {average, choices} that leaves the width of each layer open.
+  void width(const std::string& key, int& bits, WidthBudget& budget, Index low, Index high,
+             std::string_view);
   void number(const std::string& key, double& value, double low, double high, std::string_view);
   void flag(const std::string& key, bool& value, std::string_view);
   // All texts of a deck are paths: ${NAME} in them comes from the environment.

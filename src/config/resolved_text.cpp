@@ -2,6 +2,9 @@
 #include "config/resolved_text.hpp"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
 
 #include "config/write_fields.hpp"
 
@@ -48,14 +51,22 @@ class DeckText : public WriteFields {
   std::string indent_;
 };
 
-/// Notes are for people, and keys of later versions are not in use: neither may move the run id.
+/// Keys that came after the first version, with the value that leaves a run as it was before them.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> unchanged_when_off = {
+    {{"refine_gain", "0"}, {"refine_zeros", "false"}, {"polish", "0"}, {"beam", "1"}}};
+
+/// Notes are for people, and keys of later versions or switched off are not in use: none of them
+/// may move the run id.
 class IdentityText : public DeckText {
  public:
   void fixed(const std::string&, std::string_view) override {}
 
  protected:
   void put(const std::string& key, const std::string& value, std::string_view) override {
-    DeckText::put(key, value, "");
+    const std::pair<std::string_view, std::string_view> pair(key, value);
+    if (std::find(unchanged_when_off.begin(), unchanged_when_off.end(), pair) ==
+        unchanged_when_off.end())
+      DeckText::put(key, value, "");
   }
 };
 

@@ -13,6 +13,12 @@ std::string number_text(double value) {
   return std::string(text.data(), end);
 }
 
+std::string budget_text(const WidthBudget& budget) {
+  std::string list;
+  for (const int bits : budget.choices) list += (list.empty() ? "" : ", ") + std::to_string(bits);
+  return "{average: " + number_text(budget.average) + ", choices: [" + list + "]}";
+}
+
 std::string yaml_text(const std::string& text) {
   constexpr std::string_view plain_start = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_";
   constexpr std::string_view plain =

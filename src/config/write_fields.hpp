@@ -14,6 +14,8 @@ namespace constrictor::config {
 
 /// The shortest text that reads back to the same double.
 std::string number_text(double value);
+/// {average: 2.5, choices: [2, 3, 4]}
+std::string budget_text(const WidthBudget& budget);
 /// A YAML scalar: plain where that is unambiguous, otherwise in double quotes.
 std::string yaml_text(const std::string& text);
 
@@ -28,6 +30,10 @@ class WriteFields {
 
   void integer(const std::string& key, Index value, Index, Index, std::string_view note) {
     put(key, std::to_string(value), note);
+  }
+  void width(const std::string& key, int bits, const WidthBudget& budget, Index, Index,
+             std::string_view note) {
+    put(key, budget.on() ? budget_text(budget) : std::to_string(bits), note);
   }
   void number(const std::string& key, double value, double, double, std::string_view note) {
     put(key, number_text(value), note);

@@ -7,6 +7,7 @@
 #include <omp.h>
 
 #include <exception>
+#include <span>
 
 #include "core/matrix.hpp"
 
@@ -43,6 +44,11 @@ inline Index pieces(Index size, Index width) { return (size + width - 1) / width
 inline Piece piece(Index size, Index width, Index i) {
   const Index first = i * width;
   return {first, first + width < size ? first + width : size};
+}
+/// The values that a piece names.
+template <class T>
+std::span<T> part_of(std::span<T> values, const Piece& p) {
+  return values.subspan(static_cast<std::size_t>(p.first), static_cast<std::size_t>(p.size()));
 }
 
 }  // namespace constrictor

@@ -27,7 +27,7 @@ struct Layer {
 
 /// RMSNorm (bias empty) or LayerNorm.
 struct Norm {
-  std::vector<float> weight;  // [hidden]
+  std::vector<float> weight;  // [hidden]; what the norm multiplies with: Gemma's stored one plus 1
   std::vector<float> bias;    // [hidden], or empty
 };
 
@@ -40,6 +40,8 @@ struct Block {
                         // used for every token
   Norm attention_norm;  // Llama: input_layernorm; OPT: self_attn_layer_norm
   Norm mlp_norm;        // Llama: post_attention_layernorm; OPT: final_layer_norm of the block
+  Norm attention_post_norm, mlp_post_norm;  // of a sublayer's output (ModelSpec::norm_after)
+  Norm query_norm, key_norm;                // [head_dim], inside each head (ModelSpec::qk_norm)
 
   const Layer* find(Role role) const {
     for (const Layer& layer : layers)

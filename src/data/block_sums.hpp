@@ -27,13 +27,17 @@ struct SumShape {
   bool drift = false;            // cross sums
   bool value_attention = false;  // attention-weighted sums per key-value head
   bool row_metric = false;       // sums of queries and keys
+  bool qk_norm = false;          // their norm inside the head enters those sums, hessian/head_norm.hpp
+
+  /// Matrices in BlockSums::key_gram: with a norm inside the head, each query head has its own.
+  Index key_grams() const { return qk_norm ? heads : kv_heads; }
 };
 
 struct BlockSums {
   InputSums attention_input, output_input, mlp_input, down_input;
   std::vector<InputSums> value;  // [kv_heads], each [hidden x hidden]: Σ over query heads of (A x~)(A x~)', (A_full x)(A x~)'
   std::vector<Matrix<float>> query_gram;  // [kv_heads], each [d x d]: Σ over the group's query heads of q q', after RoPE
-  std::vector<Matrix<float>> key_gram;    // [kv_heads], each [d x d]: Σ k k', after RoPE
+  std::vector<Matrix<float>> key_gram;    // [key_grams], each [d x d]: Σ k k', after RoPE
   std::vector<Index> tokens{0};           // one number; a vector so that it travels like the others
 
   /// Sums of nothing yet: the first chunk overwrites what the matrices hold (they are as large as the
@@ -50,8 +54,9 @@ struct BlockSums {
     for (Index h = 0; h < shape.kv_heads; ++h) {
       if (shape.value_attention) value.push_back(place(shape.hidden));
       if (shape.row_metric) query_gram.push_back(square(shape.head_dim));
-      if (shape.row_metric) key_gram.push_back(square(shape.head_dim));
     }
+    for (Index h = 0; shape.row_metric && h < shape.key_grams(); ++h)
+      key_gram.push_back(square(shape.head_dim));
   }
 
   /// 0 before the first chunk, 1 after it: what products multiply the old sums with.
@@ -79,7 +84,7 @@ struct BlockSums {
 inline Index bytes_of_sums(const SumShape& s) {
   const Index places = 2 * s.hidden * s.hidden + s.attention_width * s.attention_width + s.feed_forward * s.feed_forward +
                        (s.value_attention ? s.kv_heads * s.hidden * s.hidden : 0);
-  return 4 * (places * (s.drift ? 2 : 1) + (s.row_metric ? 2 * s.kv_heads * s.head_dim * s.head_dim : 0));
+  return 4 * (places * (s.drift ? 2 : 1) + (s.row_metric ? (s.kv_heads + s.key_grams()) * s.head_dim * s.head_dim : 0));
 }
 
 }  // namespace constrictor

@@ -2,6 +2,7 @@
 #pragma once
 #include <vector>
 
+#include "core/attention_form.hpp"
 #include "core/matrix.hpp"
 
 namespace constrictor {
@@ -10,6 +11,16 @@ namespace constrictor {
 struct ExpertTrace {
   std::vector<Index> tokens;  // rows of mlp_input
   Matrix<float> down_input;   // [tokens of the expert x feed_forward]
+};
+
+/// Queries and keys in front of the RMS norm inside their heads, for models that have one, and what
+/// stands between them and the scores: q = R_l (w ⊙ u / sqrt(mean(u²) + eps)).
+struct HeadNormTrace {
+  Matrix<float> query;                          // [tokens x heads * head_dim]
+  Matrix<float> key;                            // [tokens x kv_heads * head_dim]
+  std::vector<float> query_weight, key_weight;  // [head_dim]
+  std::vector<float> frequencies;               // radians per position, [head_dim / 2]
+  double eps = 0;
 };
 
 /// What one block saw on its way; every matrix is [tokens x width], tokens = sequences * length.
@@ -25,6 +36,8 @@ struct BlockTrace {
   Matrix<float> down_input;       // [tokens x feed_forward]; empty with experts
   std::vector<ExpertTrace> experts;  // [experts], or empty
   Matrix<float> output;           // [tokens x hidden]             input of the next block
+  AttentionForm attention;        // how queries and keys make probabilities
+  HeadNormTrace head_norm;        // empty without such a norm
 };
 
 }  // namespace constrictor

@@ -4,6 +4,7 @@
 // factors of products: bfloat16, or float with `products: float32`.
 #include "data/block.hpp"
 #include "data/block_sums.hpp"
+#include "data/block_trace.hpp"
 #include "device/device_matrix.hpp"
 
 namespace constrictor {
@@ -25,7 +26,7 @@ template <class E>
 struct DeviceBlock {
   Index index = 0;
   std::vector<DeviceLayer<E>> layers;
-  DeviceNorm attention_norm, mlp_norm;
+  DeviceNorm attention_norm, mlp_norm, attention_post_norm, mlp_post_norm, query_norm, key_norm;
 
   const DeviceLayer<E>& layer(Role role) const {
     for (const auto& layer : layers)
@@ -34,12 +35,22 @@ struct DeviceBlock {
   }
 };
 
+/// See HeadNormTrace; the weights are the block's.
+struct DeviceHeadNormTrace {
+  device::DeviceMatrix<float> query, key;
+  const DeviceNorm *query_norm = nullptr, *key_norm = nullptr;
+  std::vector<float> frequencies;
+  double eps = 0;
+};
+
 /// What one block saw on its way, [tokens x width] each; see BlockTrace. Queries, keys and values
 /// are kept as they were multiplied.
 template <class E>
 struct DeviceTrace {
   device::DeviceMatrix<E> attention_input, query, key, value, output_input, mlp_input, down_input;
   device::DeviceMatrix<float> output;
+  AttentionForm attention;
+  DeviceHeadNormTrace head_norm;
 };
 
 /// One set of sums; the same fields and shapes as BlockSums.
@@ -51,7 +62,7 @@ struct DeviceSums {
   DeviceInputSums attention_input, output_input, mlp_input, down_input;
   std::vector<DeviceInputSums> value;                   // [kv_heads]
   std::vector<device::DeviceMatrix<float>> query_gram;  // [kv_heads] [d x d]
-  std::vector<device::DeviceMatrix<float>> key_gram;    // [kv_heads] [d x d]
+  std::vector<device::DeviceMatrix<float>> key_gram;    // [key_grams] [d x d]
   Index tokens = 0;
 
   /// Sums of nothing yet: the first chunk overwrites what the matrices hold.
@@ -70,8 +81,9 @@ struct DeviceSums {
     for (Index h = 0; h < shape.kv_heads; ++h) {
       if (shape.value_attention) value.push_back(place(shape.hidden, "sums of the value layer"));
       if (shape.row_metric) query_gram.push_back(square(shape.head_dim, "sums of queries"));
-      if (shape.row_metric) key_gram.push_back(square(shape.head_dim, "sums of keys"));
     }
+    for (Index h = 0; shape.row_metric && h < shape.key_grams(); ++h)
+      key_gram.push_back(square(shape.head_dim, "sums of keys"));
   }
 
   float beta() const { return tokens == 0 ? 0.f : 1.f; }

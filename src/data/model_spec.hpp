@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "core/matrix.hpp"
 
@@ -9,7 +11,7 @@ namespace constrictor {
 enum class DType { float32, float16, bfloat16 };
 enum class RopeScaling { none, linear, llama3 };
 enum class NormStyle { rms, layer };
-enum class Activation { silu, relu };
+enum class Activation { silu, gelu_tanh, relu };
 
 /// Rotary position embedding.
 struct RopeSpec {
@@ -38,9 +40,18 @@ struct ModelSpec {
   double norm_eps = 1e-5;
   bool rotary = true;  // queries and keys are rotated by their position; else it is learned
   RopeSpec rope;
+  std::optional<RopeSpec> local_rope;  // of blocks with a window, where it is another one
+  Index window = 0;                // keys that a query of a sliding block sees; 0: no block slides
+  std::vector<bool> sliding;       // [blocks], or empty: all slide
+  double query_pre_attention = 0;  // scores are divided by its root; 0: by that of head_dim
+  double attention_soft_cap = 0;   // c of c tanh(score / c); 0: none
+  double final_soft_cap = 0;       // the same of the logits
+  double embedding_scale = 1;      // what embedded tokens are multiplied with
   bool tied_embeddings = false;
   NormStyle norm_style = NormStyle::rms;
   bool norm_before = true;  // of a sublayer; else behind its residual sum
+  bool norm_after = false;  // of a sublayer's output, before it is added to the residual stream
+  bool qk_norm = false;     // queries and keys have an RMS norm inside the head, before RoPE
   bool final_norm = true;   // behind the last block
   bool gated = true;        // down(activation(gate) ⊙ up); else down(activation(up))
   Activation activation = Activation::silu;

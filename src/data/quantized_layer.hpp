@@ -24,11 +24,13 @@ struct QuantizedLayer {
       column_order;  // position -> column; empty when original. Value layers: [heads * in]
   std::vector<std::int32_t> row_order;  // position -> row; empty when original
 
-  double loss_before = 0;    // L(Q) before scale refinement (method: section 2)
-  double loss_after = 0;     // L(Q) of what is stored
-  double loss_rounding = 0;  // L of plain rounding on the same grid
-  double loss_scale = 0;     // tr(H_out W H_in W')
-  double damping = 0;        // λ that the factorization took, the largest of the layer's matrices
+  double loss_before = 0;             // L(Q) before refinement and polish (method: section 2)
+  double loss_after = 0;              // L(Q) of what is stored
+  double loss_rounding = 0;           // L of plain rounding on the same grid
+  double loss_scale = 0;              // tr(H_out W H_in W')
+  std::vector<double> loss_by_stage;  // L(Q) after each of stages_of(spec)
+  Index frozen_scales = 0;            // groups of a row whose codes all equal the zero point
+  double damping = 0;  // λ that the factorization took, the largest of the layer's matrices
   int damping_retries = 0;
   Index dead_columns = 0;         // inputs that are always zero
   double condition_estimate = 0;  // of damped H_in, from the diagonal of its factor

@@ -14,10 +14,10 @@
 
 namespace constrictor {
 
-enum class Method { rtn, gptq, boa, turboboa };
+enum class Method { rtn, gptq, boa, turboboa, two_stage };
 enum class GridSearch { minmax, mse, hessian };
 enum class Drift { none, sequential, exact };
-enum class Order { original, descending };
+enum class Order { original, descending, pivoted };
 enum class ValueHessian { attention, input };
 enum class RowMetric { none, attention };
 enum class ValueRowMetric { none, output };
@@ -33,10 +33,18 @@ struct CalibrationSpec {
   Index sequences = 128;      // the first n of the file
 };
 
+/// Widths chosen by layer: `bits: {average: 2.5, choices: [2, 3, 4]}`.
+struct WidthBudget {
+  double average = 0;        // code bits a weight, over all quantized layers at most; 0 = off
+  std::vector<int> choices;  // ascending
+  bool on() const { return average > 0; }
+};
+
 /// How one layer is quantized. Defaults are those of turboboa; config/presets turns the others.
 struct QuantSpec {
   Method method = Method::turboboa;
   int bits = 2;          // width of one stored code, 2..8
+  WidthBudget budget;    // of layers whose width is still to be chosen; `bits` is a guess then
   Index group_size = 0;  // input channels that share a scale; 0 = a whole row
   bool symmetric = false;
   GridSearch grid = GridSearch::hessian;
@@ -44,9 +52,13 @@ struct QuantSpec {
   Drift drift = Drift::sequential;
   double alpha = 0.25;        // share of the drift D that is corrected, 0..1
   bool adaptive_grid = true;  // false: all grids are fitted before the first row
-  Index refine_passes = 1;    // coordinate descent over scales; 0 = off
+  Index refine_passes = 1;    // coordinate descent over scales, at most; 0 = off
+  double refine_gain = 0;     // ends it after a pass that gained less than this share of the total
+  bool refine_zeros = false;  // tries zero points one step away
+  Index polish = 0;           // rounds of integer descent over codes, each followed by refinement
   Order column_order = Order::original;
   Order row_order = Order::original;
+  Index beam = 1;  // prefixes of a row that the sweep keeps; 1 = one code after the other
   ValueHessian value_hessian = ValueHessian::attention;
   RowMetric row_metric = RowMetric::attention;
   ValueRowMetric value_row_metric = ValueRowMetric::none;

@@ -26,7 +26,8 @@ template <>
 struct EnumWords<Method> {
   static constexpr std::array table = {
       WordPair<Method>{Method::rtn, "rtn"}, WordPair<Method>{Method::gptq, "gptq"},
-      WordPair<Method>{Method::boa, "boa"}, WordPair<Method>{Method::turboboa, "turboboa"}};
+      WordPair<Method>{Method::boa, "boa"}, WordPair<Method>{Method::turboboa, "turboboa"},
+      WordPair<Method>{Method::two_stage, "two_stage"}};
 };
 template <>
 struct EnumWords<GridSearch> {
@@ -43,7 +44,8 @@ struct EnumWords<Drift> {
 template <>
 struct EnumWords<Order> {
   static constexpr std::array table = {WordPair<Order>{Order::original, "original"},
-                                       WordPair<Order>{Order::descending, "descending"}};
+                                       WordPair<Order>{Order::descending, "descending"},
+                                       WordPair<Order>{Order::pivoted, "pivoted"}};
 };
 template <>
 struct EnumWords<ValueHessian> {

@@ -7,6 +7,7 @@
 #include "core/parallel.hpp"
 #include "kernels/cross_entropy.hpp"
 #include "kernels/round_to_bfloat16.hpp"
+#include "kernels/soft_cap.hpp"
 #include "linalg/gemm.hpp"
 
 namespace constrictor::eval {
@@ -33,7 +34,8 @@ double mean_of_first(const std::vector<double>& values, Index count) {
 
 }  // namespace
 
-OutputHead::OutputHead(View<const float> weight, Products products) : weight_(weight) {
+OutputHead::OutputHead(View<const float> weight, Products products, float soft_cap)
+    : weight_(weight), soft_cap_(soft_cap) {
   CONSTRICTOR_REQUIRE(products != Products::automatic);
   CONSTRICTOR_REQUIRE(weight.size() > 0, weight.rows, weight.cols);
   if (products == Products::float32) return;
@@ -45,12 +47,13 @@ void OutputHead::logits(View<const float> x, View<float> logits) const {
   CONSTRICTOR_REQUIRE(x.cols == weight_.cols, x.cols, weight_.cols);
   if (rounded_.empty()) {
     linalg::gemm<float>(Transpose::no, Transpose::yes, 1.0f, x, weight_, 0.0f, logits);
-    return;
+  } else {
+    auto rounded_x = Matrix<bfloat16>::uninitialized(x.rows, x.cols);
+    kernels::to_bfloat16(x, rounded_x.view());
+    linalg::gemm(Transpose::no, Transpose::yes, read_only(rounded_x.view()), rounded_.view(), 0.0f,
+                 logits);
   }
-  auto rounded_x = Matrix<bfloat16>::uninitialized(x.rows, x.cols);
-  kernels::to_bfloat16(x, rounded_x.view());
-  linalg::gemm(Transpose::no, Transpose::yes, read_only(rounded_x.view()), rounded_.view(), 0.0f,
-               logits);
+  if (soft_cap_ > 0) kernels::soft_cap(logits, soft_cap_);
 }
 
 Index rows_of_logits(Index vocabulary) {

@@ -20,15 +20,17 @@ struct WindowScore {
 /// The matrix that turns the last hidden states into logits, ready for products of one kind.
 class OutputHead {
  public:
-  /// weight [vocabulary x width] must outlive this; `products` float32 or bfloat16.
-  OutputHead(View<const float> weight, Products products);
+  /// weight [vocabulary x width] must outlive this; `products` float32 or bfloat16; `soft_cap` of
+  /// the logits (ModelSpec::final_soft_cap), 0: none.
+  OutputHead(View<const float> weight, Products products, float soft_cap);
 
   Index vocabulary() const { return weight_.rows; }
-  /// logits <- x W'; x [rows x width], logits [rows x vocabulary].
+  /// logits <- capped(x W'); x [rows x width], logits [rows x vocabulary].
   void logits(View<const float> x, View<float> logits) const;
 
  private:
   View<const float> weight_;
+  float soft_cap_;
   Matrix<bfloat16> rounded_;  // with bfloat16 products
 };
 

@@ -2,9 +2,11 @@
 #include "eval/scoring_gpu.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/parallel.hpp"
 #include "kernels/cross_entropy.hpp"
+#include "kernels/soft_cap.hpp"
 #include "linalg/gemm_gpu.hpp"
 
 namespace constrictor::eval {
@@ -56,8 +58,9 @@ template <class E>
 class Logits {
  public:
   Logits(const device::Context& gpu, const LogitPieces& size, DeviceView<const E> head,
-         DeviceView<const E> inputs)
+         DeviceView<const E> inputs, float soft_cap)
       : gpu_(gpu),
+        soft_cap_(soft_cap),
         head_(head),
         inputs_(inputs),
         memory_(gpu, std::min(size.rows, inputs.rows), size.columns, "logits") {}
@@ -68,11 +71,13 @@ class Logits {
     linalg::gemm<E, float>(gpu_, linalg::Transpose::no, linalg::Transpose::yes, 1.0,
                            inputs_.rows_from(tokens.first, tokens.size()),
                            head_.rows_from(columns.first, columns.size()), 0.0, y);
+    if (soft_cap_ > 0) kernels::soft_cap(gpu_.main(), y, soft_cap_);
     return y;
   }
 
  private:
   const device::Context& gpu_;
+  float soft_cap_;
   DeviceView<const E> head_, inputs_;
   DeviceMatrix<float> memory_;
 };
@@ -118,7 +123,7 @@ Index windows_scored_together(Index length) { return std::max<Index>(1, 2048 / l
 template <class E>
 std::vector<WindowScore> score_windows(const device::Context& gpu, DeviceView<const E> head,
                                        DeviceView<const E> full, DeviceView<const E> quant,
-                                       View<const std::int32_t> ids) {
+                                       View<const std::int32_t> ids, float soft_cap) {
   const Index tokens = ids.size(), length = ids.cols;
   CONSTRICTOR_REQUIRE(quant.rows == tokens, quant.rows, ids.rows, length);
   CONSTRICTOR_REQUIRE(full.rows == 0 || full.rows == tokens, full.rows, tokens);
@@ -131,7 +136,7 @@ std::vector<WindowScore> score_windows(const device::Context& gpu, DeviceView<co
     return row.cols_from(tokens_of_part.first, tokens_of_part.size());
   };
 
-  Logits<E> quant_logits(gpu, logit_pieces, head, quant);
+  Logits<E> quant_logits(gpu, logit_pieces, head, quant, soft_cap);
   if (full.rows == 0) {
     DeviceMatrix<SoftmaxSums> sums(gpu, 1, tokens, "sums over the vocabulary");
     logit_pieces.for_each(tokens, [&](Piece rows, Piece columns) {
@@ -140,7 +145,7 @@ std::vector<WindowScore> score_windows(const device::Context& gpu, DeviceView<co
     });
     return window_scores(gpu, sums, length);
   }
-  Logits<E> full_logits(gpu, logit_pieces, head, full);
+  Logits<E> full_logits(gpu, logit_pieces, head, full, soft_cap);
   DeviceMatrix<DivergenceSums> sums(gpu, 1, tokens, "sums over the vocabulary");
   logit_pieces.for_each(tokens, [&](Piece rows, Piece columns) {
     const auto p = full_logits.of(rows, columns), q = quant_logits.of(rows, columns);
@@ -150,12 +155,44 @@ std::vector<WindowScore> score_windows(const device::Context& gpu, DeviceView<co
   return window_scores(gpu, sums, length);
 }
 
+template <class E>
+std::vector<TokenScore> score_tokens(const device::Context& gpu, DeviceView<const E> head,
+                                     DeviceView<const E> x, std::span<const std::int32_t> targets,
+                                     float soft_cap) {
+  const auto tokens = static_cast<Index>(targets.size());
+  CONSTRICTOR_REQUIRE(x.rows == tokens && head.size() > 0, x.rows, tokens, head.rows, head.cols);
+  if (tokens == 0) return {};
+  for (const std::int32_t target : targets)
+    CONSTRICTOR_REQUIRE(target >= 0 && target < head.rows, target, head.rows);
+  const LogitPieces logit_pieces(1, head.rows);
+  const View<const std::int32_t> row{targets.data(), 1, tokens, tokens};
+  const auto on_device = device::uploaded(gpu, row, "the tokens to be predicted");
+  Logits<E> logits(gpu, logit_pieces, head, x, soft_cap);
+  DeviceMatrix<SoftmaxSums> sums(gpu, 1, tokens, "sums over the vocabulary");
+  logit_pieces.for_each(tokens, [&](Piece rows, Piece columns) {
+    kernels::add_cross_entropy(gpu.main(), logits.of(rows, columns), columns.first,
+                               on_device.view().cols_from(rows.first, rows.size()),
+                               sums.view().cols_from(rows.first, rows.size()));
+  });
+  const Matrix<SoftmaxSums> found = device::downloaded(gpu, std::as_const(sums).view());
+  std::vector<TokenScore> scores;
+  for (Index t = 0; t < tokens; ++t)
+    scores.push_back({-loss(found(0, t)), found(0, t).top == row(0, t)});
+  return scores;
+}
+
+template std::vector<TokenScore> score_tokens(const device::Context&, DeviceView<const float>,
+                                              DeviceView<const float>,
+                                              std::span<const std::int32_t>, float);
+template std::vector<TokenScore> score_tokens(const device::Context&, DeviceView<const bfloat16>,
+                                              DeviceView<const bfloat16>,
+                                              std::span<const std::int32_t>, float);
 template std::vector<WindowScore> score_windows(const device::Context&, DeviceView<const float>,
                                                 DeviceView<const float>, DeviceView<const float>,
-                                                View<const std::int32_t>);
+                                                View<const std::int32_t>, float);
 template std::vector<WindowScore> score_windows(const device::Context&, DeviceView<const bfloat16>,
                                                 DeviceView<const bfloat16>,
                                                 DeviceView<const bfloat16>,
-                                                View<const std::int32_t>);
+                                                View<const std::int32_t>, float);
 
 }  // namespace constrictor::eval

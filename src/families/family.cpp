@@ -10,7 +10,8 @@
 namespace constrictor::families {
 
 const std::vector<Family>& all() {
-  static const std::vector<Family> list = {llama(), mixtral(), opt()};
+  static const std::vector<Family> list = {llama(), opt(),    mistral(), mixtral(),  qwen2(),
+                                            qwen3(), qwen3_moe(), gemma2(),  gemma3()};
   return list;
 }
 
@@ -41,7 +42,8 @@ std::string missing_for(std::string_view model_type) {
       Entry{"deepseek_v2", "latent attention"},
       Entry{"deepseek_v3", "latent attention"},
       Entry{"falcon", "one fused layer for query, key and value"},
-      Entry{"gemma", "its description"},
+      Entry{"gemma", "a description, src/families/gemma2.cpp without what is new there"},
+      Entry{"gemma3", "its vision tower; save the text model alone (model_type gemma3_text)"},
       Entry{"gpt2", "transposed weights and one fused layer for query, key and value"},
       Entry{"gpt_neox", "sublayers side by side and partial rotations"},
       Entry{"mamba", "state-space layers"},

@@ -32,6 +32,22 @@ struct FixedFlag {
   bool value = false;
 };
 
+/// Which blocks see a window of keys only, unless config.json lists them ("layer_types").
+enum class WindowRule {
+  none,
+  all,
+  from_block,       // blocks 0 .. count - 1 see everything
+  all_but_each_nth  // block number b does when count divides b + 1
+};
+struct Window {
+  WindowRule rule = WindowRule::none;
+  std::string key = "sliding_window";  // null: no window
+  Index fallback = 0;
+  std::string use_key{};  // a flag that is false unless given; empty: always on
+  std::string count_key{};
+  Index count = 1;
+};
+
 /// Names of tensors without ".weight" and ".bias"; empty where the family has none.
 struct Names {
   std::vector<std::string> prefixes;  // in front of everything but lm_head; the usual one first
@@ -39,6 +55,8 @@ struct Names {
   std::string query, key, value, output, gate{}, up, down;
   std::string attention_norm, mlp_norm;
   std::string router{};  // of experts; a '#' in gate, up and down then stands for their numbers
+  std::string attention_post_norm{}, mlp_post_norm{};  // of the sublayer's output
+  std::string query_norm{}, key_norm{};                // RMS inside the head
   // Around the blocks:
   std::string token_embedding = "embed_tokens", position_embedding{}, project_in{}, project_out{};
   std::string final_norm;
@@ -57,11 +75,17 @@ struct Family {
 
   NormStyle norm_style = NormStyle::rms;
   NumberKey norm_eps;
+  float norm_offset = 0;                 // added to every stored weight of a norm
   FlagKey norm_before{"", true};         // false: norms stand behind the residual sums
   FlagKey remove_final_norm{"", false};  // with norms before only: those behind need no final one
 
-  bool rotary = true;       // keys rope_theta and rope_scaling
-  double rope_theta = 1e4;  // without the key
+  bool rotary = true;            // keys rope_theta and rope_scaling
+  double rope_theta = 1e4;       // without the key
+  NumberKey local_rope_theta{};  // of blocks with a window; without a key the same as the others
+  Window window{};
+  NumberKey query_pre_attention{};  // 0: head_dim
+  NumberKey attention_soft_cap{}, final_soft_cap{};
+  bool scaled_embeddings = false;  // by sqrt(hidden)
 
   std::string activation_key;
   Activation activation = Activation::silu;
@@ -72,6 +96,7 @@ struct Family {
   SizeKey experts{}, experts_per_token{};  // without a key: one MLP for all tokens
   FlagKey renormalize_experts{"", true};
   std::vector<FixedFlag> fixed{};
+  std::vector<std::string> unsupported{};  // keys that must be missing or null
 
   bool gated() const { return !names.gate.empty(); }
 };
@@ -79,6 +104,14 @@ struct Family {
 Family llama();
 Family mixtral();
 Family opt();
+Family mistral();
+Family qwen2();
+Family qwen3();
+Family qwen3_moe();
+Family gemma2();
+Family gemma3();
+/// The layers and norms that most families name as Llama does.
+Names names_of_llama();
 
 /// In the order in which messages list them.
 const std::vector<Family>& all();

@@ -6,7 +6,7 @@ namespace constrictor::families {
 /// Mixtral of experts (Jiang et al., arXiv 2401.04088): Mistral with eight MLPs a block, of which a
 /// token uses two.
 Family mixtral() {
-  Family family = llama();
+  Family family = mistral();
   family.model_type = "mixtral";
   family.architecture = "MixtralForCausalLM";
   family.names.gate = "block_sparse_moe.experts.#.w1";
@@ -15,7 +15,7 @@ Family mixtral() {
   family.names.router = "block_sparse_moe.gate";
   family.norm_eps = {"rms_norm_eps", 1e-5};
   family.rope_theta = 1e6;
-  family.qkv_bias = family.output_bias = family.mlp_bias = {};
+  family.window.fallback = 0;  // null in the published folders
   family.experts = {"num_local_experts", 8};
   family.experts_per_token = {"num_experts_per_tok", 2};
   return family;

@@ -2,6 +2,7 @@
 #include "hessian/accumulate.hpp"
 
 #include "core/parallel.hpp"
+#include "hessian/head_norm.hpp"
 #include "hessian/value_sums.hpp"
 #include "kernels/round_to_bfloat16.hpp"
 #include "linalg/gemm.hpp"
@@ -57,7 +58,8 @@ void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace
   place(&BlockTrace::output_input, sums.output_input);
   place(&BlockTrace::mlp_input, sums.mlp_input);
   place(&BlockTrace::down_input, sums.down_input);
-  if (shape.row_metric) add_row_metrics(shape, quant, sums);
+  if (shape.row_metric && shape.qk_norm) add_head_norm_metrics(shape, quant, length, sums);
+  if (shape.row_metric && !shape.qk_norm) add_row_metrics(shape, quant, sums);
   if (shape.value_attention) add_value_sums(shape, quant, full, length, products, sums.beta(), sums.value);
   sums.tokens[0] += quant.attention_input.rows();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hessian/accumulate_gpu.hpp"
 
+#include "hessian/head_norm_gpu.hpp"
 #include "hessian/value_sums_gpu.hpp"
 #include "kernels/statistics.hpp"
 #include "linalg/gemm_gpu.hpp"
@@ -46,7 +47,9 @@ void accumulate(const device::Context& gpu, const SumShape& shape, const DeviceT
   place(&DeviceTrace<E>::output_input, sums.output_input);
   place(&DeviceTrace<E>::mlp_input, sums.mlp_input);
   place(&DeviceTrace<E>::down_input, sums.down_input);
-  if (shape.row_metric) {
+  if (shape.row_metric && shape.qk_norm) {
+    add_head_norm_metrics(gpu, shape, quant, length, sums);
+  } else if (shape.row_metric) {
     add_head_grams(gpu, quant.query, shape.head_dim, beta, sums.query_gram);
     add_head_grams(gpu, quant.key, shape.head_dim, beta, sums.key_gram);
   }

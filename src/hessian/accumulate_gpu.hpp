@@ -36,8 +36,9 @@ struct DeviceInputStatistics {
 DeviceInputStatistics input_statistics(const device::Context& gpu, const SumShape& shape,
                                        DeviceSums& sums, Place place, Index head);
 
-/// H_out [d x d] of every key-value head for the query layer (from key sums) and for the key layer
-/// (from query sums), on the host; the mean over positions is taken on the device in float64.
+/// H_out [d x d] of every key-value head (of every query head with a norm inside) for the query
+/// layer (from key sums) and for the key layer (from query sums), on the host; the mean over
+/// positions is taken on the device in float64.
 std::vector<Matrix<float>> query_output_hessians(const device::Context& gpu, const SumShape& shape,
                                                  DeviceSums& sums,
                                                  std::span<const float> frequencies, Index length);

@@ -7,6 +7,7 @@
 #include "hessian/damping.hpp"
 #include "linalg/factor.hpp"
 #include "linalg/gemm.hpp"
+#include "linalg/pivoted_order.hpp"
 
 namespace constrictor::hessian {
 namespace {
@@ -40,9 +41,20 @@ Matrix<T> reordered(View<const T> M, const std::vector<std::int32_t>& order) {
   return out;
 }
 
-bool factor_in_double(View<const float> H, View<float> U, View<float> R) {
+/// Orders and factors damped H; a pivoted order is that of this very H, so that it is found anew
+/// whenever the damping was raised.
+template <class T>
+bool order_and_factor(View<const T> H, Order how, std::vector<std::int32_t>& order, View<T> U,
+                      View<T> R) {
+  if (how == Order::pivoted && !linalg::pivoted_order<T>(H, order)) return false;
+  return linalg::inverse_factor<T>(reordered<T>(H, order).view(), U, R);
+}
+
+bool factor_in_double(View<const float> H, Order how, std::vector<std::int32_t>& order,
+                      View<float> U, View<float> R) {
   Matrix<double> wide(U.rows, U.cols), wide_root(R.rows, R.cols);
-  if (!linalg::inverse_factor<double>(converted<double>(H).view(), wide.view(), wide_root.view()))
+  if (!order_and_factor<double>(converted<double>(H).view(), how, order, wide.view(),
+                                wide_root.view()))
     return false;
   for (Index r = 0; r < U.rows; ++r)
     for (Index c = 0; c < U.cols; ++c) U(r, c) = static_cast<float>(wide(r, c));
@@ -50,7 +62,8 @@ bool factor_in_double(View<const float> H, View<float> U, View<float> R) {
     for (Index c = 0; c < R.cols; ++c) R(r, c) = static_cast<float>(wide_root(r, c));
   return true;
 }
-bool factor_in_double(View<const double>, View<double>, View<double>) {
+bool factor_in_double(View<const double>, Order, std::vector<std::int32_t>&, View<double>,
+                      View<double>) {
   return false;
 }  // it was double already
 
@@ -63,10 +76,10 @@ Attempt damp_and_factor(Matrix<T>& H, Matrix<T>& U, Matrix<T>& R, std::vector<st
   U = Matrix<T>::uninitialized(H.rows(), H.rows());
   return damp_until_factored(diagonal, damping, name, [&](const std::vector<T>& damped_diagonal) {
     set_diagonal(damped_diagonal, H);
-    const auto in_sweep_order = reordered<T>(H.view(), order);
-    if (linalg::inverse_factor<T>(in_sweep_order.view(), U.view(), R.view())) return Factored::yes;
-    return factor_in_double(in_sweep_order.view(), U.view(), R.view()) ? Factored::in_double
-                                                                       : Factored::no;
+    const auto raw = read_only(H.view());
+    if (order_and_factor<T>(raw, how, order, U.view(), R.view())) return Factored::yes;
+    return factor_in_double(raw, how, order, U.view(), R.view()) ? Factored::in_double
+                                                                 : Factored::no;
   });
 }
 

@@ -62,17 +62,18 @@ InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, P
   return scaled(sums.value.at(static_cast<std::size_t>(head)), per_token(sums) / group);
 }
 
-Matrix<float> query_output_hessian(const SumShape&, const BlockSums& sums, Index kv_head,
+Matrix<float> query_output_hessian(const SumShape& shape, const BlockSums& sums, Index kv_head,
                                    std::span<const float> frequencies, Index length) {
   return output_hessian(sums.key_gram.at(static_cast<std::size_t>(kv_head)), per_token(sums),
-                        frequencies, length);
+                        shape.qk_norm ? std::span<const float>() : frequencies, length);
 }
 
 Matrix<float> key_output_hessian(const SumShape& shape, const BlockSums& sums, Index kv_head,
                                  std::span<const float> frequencies, Index length) {
   const double group = static_cast<double>(shape.heads / shape.kv_heads);
   return output_hessian(sums.query_gram.at(static_cast<std::size_t>(kv_head)),
-                        per_token(sums) / group, frequencies, length);
+                        per_token(sums) / group,
+                        shape.qk_norm ? std::span<const float>() : frequencies, length);
 }
 
 Matrix<float> value_output_hessian(const SumShape& shape, View<const float> output_weight,

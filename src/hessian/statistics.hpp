@@ -22,7 +22,8 @@ struct InputStatistics {
 InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, Place place,
                                  Index head = 0);
 
-/// H_out of the query heads of a key-value head: mean over positions l of R_l' M_K R_l.
+/// H_out of the query heads of a key-value head: mean over positions l of R_l' M_K R_l; of query
+/// head `kv_head` where queries have a norm inside the head (then the rotations are in the sums).
 ///   frequencies  radians per position of each pair of a head's elements; empty without RoPE (R_l =
 ///   1)
 Matrix<float> query_output_hessian(const SumShape& shape, const BlockSums& sums, Index kv_head,

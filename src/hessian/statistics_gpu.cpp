@@ -76,17 +76,18 @@ DeviceInputStatistics input_statistics(const device::Context& gpu, const SumShap
   return out;
 }
 
-std::vector<Matrix<float>> query_output_hessians(const device::Context& gpu, const SumShape&,
+std::vector<Matrix<float>> query_output_hessians(const device::Context& gpu, const SumShape& shape,
                                                  DeviceSums& sums,
                                                  std::span<const float> frequencies, Index length) {
-  return output_hessians(gpu, sums.key_gram, per_token(sums), frequencies, length);
+  return output_hessians(gpu, sums.key_gram, per_token(sums),
+                         shape.qk_norm ? std::span<const float>() : frequencies, length);
 }
 
 std::vector<Matrix<float>> key_output_hessians(const device::Context& gpu, const SumShape& shape,
                                                DeviceSums& sums, std::span<const float> frequencies,
                                                Index length) {
-  return output_hessians(gpu, sums.query_gram, per_token(sums) / group_size(shape), frequencies,
-                         length);
+  return output_hessians(gpu, sums.query_gram, per_token(sums) / group_size(shape),
+                         shape.qk_norm ? std::span<const float>() : frequencies, length);
 }
 
 }  // namespace constrictor::hessian

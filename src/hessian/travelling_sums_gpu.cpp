@@ -102,8 +102,8 @@ void upload(const device::Context& gpu, BlockSums& from, DeviceSums& to) {
 Index packed_size(const SumShape& s) {
   const auto place = [&](Index n) { return kernels::upper_size(n) + (s.drift ? n * n : 0); };
   return 2 * place(s.hidden) + place(s.attention_width) + place(s.feed_forward) +
-         s.kv_heads * ((s.value_attention ? place(s.hidden) : 0) +
-                       (s.row_metric ? 2 * kernels::upper_size(s.head_dim) : 0));
+         (s.value_attention ? s.kv_heads * place(s.hidden) : 0) +
+         (s.row_metric ? (s.kv_heads + s.key_grams()) * kernels::upper_size(s.head_dim) : 0);
 }
 
 DeviceMatrix<float> packed(const device::Context& gpu, const SumShape& shape, DeviceSums& sums) {

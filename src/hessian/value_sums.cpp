@@ -2,7 +2,6 @@
 #include "hessian/value_sums.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <type_traits>
 
 #include "core/parallel.hpp"
@@ -71,11 +70,10 @@ void weigh_sequence(const Chunk<T>& chunk, Index kv_head, Index first, View<floa
                     View<float> cross) {
   const Index d = chunk.shape.head_dim, L = chunk.length;
   const Index group = chunk.shape.heads / chunk.shape.kv_heads;
-  const float scale = 1.f / std::sqrt(static_cast<float>(d));
   const auto probabilities = [&](const BlockTrace& trace, Index h, Matrix<float>& A) {
     linalg::attention_probabilities(trace.query.view().block(first, h * d, L, d),
-                                    trace.key.view().block(first, kv_head * d, L, d), scale,
-                                    A.view());
+                                    trace.key.view().block(first, kv_head * d, L, d),
+                                    trace.attention, A.view());
   };
   auto A = Matrix<float>::uninitialized(L, L), M = Matrix<float>::uninitialized(L, L);
   Matrix<float> A_full, M_cross;

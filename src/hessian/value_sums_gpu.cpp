@@ -2,7 +2,6 @@
 #include "hessian/value_sums_gpu.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <type_traits>
 
 #include "core/parallel.hpp"
@@ -76,7 +75,7 @@ void probabilities(const device::Context& gpu, const SumShape& shape, const Devi
   linalg::attention_probabilities<E>(
       gpu,
       {rows.of(trace.query).cols_from(head * d, d), rows.of(trace.key).cols_from(kv_head * d, d),
-       1.f / std::sqrt(static_cast<float>(d)), length},
+       trace.attention, length},
       A);
 }
 

@@ -7,6 +7,7 @@
 #include "core/parallel.hpp"
 #include "io/model_config.hpp"
 #include "io/model_files.hpp"
+#include "io/packed_layers.hpp"
 #include "io/sha256.hpp"
 #include "io/stored_numbers.hpp"
 #include "io/tensor_names.hpp"
@@ -69,18 +70,37 @@ Matrix<bfloat16> rounded(const Matrix<float>& weight) {
 }  // namespace
 
 struct Checkpoint::Contents {
-  explicit Contents(fs::path path)
+  Contents(fs::path path, Codes codes)
       : folder(std::move(path)),
-        spec(read_model_config(folder / "config.json")),
+        spec(read_model_config(folder / "config.json", codes)),
         files(folder),
         names(names_with_the_prefix_in_use(spec, files)) {
+    if (auto config = read_quantization_config(folder / "config.json"))
+      packed = PackedLayers(std::move(*config));
     // In the order of the files' own names, so that the first complaint is the one that helps.
     for (const ExpectedTensor& tensor : names.expected_in_ends())
       parameters += check_tensor(files, tensor);
     for (Index block = 0; block < spec.blocks; ++block)
       for (const ExpectedTensor& tensor : names.expected_in_block(block))
-        parameters += check_tensor(files, tensor);
+        parameters += check(tensor);
     spec.dtype = common_dtype();
+    // The models were trained with the factor rounded to the type of their weights.
+    if (spec.dtype == DType::bfloat16)
+      spec.embedding_scale = static_cast<float>(bfloat16(static_cast<float>(spec.embedding_scale)));
+  }
+
+  /// Of a block's tensor, which may be stored as codes.
+  Index check(const ExpectedTensor& tensor) {
+    if (!packed.holds(files, tensor.name)) return check_tensor(files, tensor);
+    packed.check(files, tensor.name, tensor.shape[0], tensor.shape[1]);
+    return tensor.shape[0] * tensor.shape[1];
+  }
+
+  DType dtype_of_weight(const std::string& name) const {
+    if (!packed.holds(files, name)) return *dtype_of(files.at(name).entry->dtype);
+    // GPTQ's scales are float16 whatever the model is: the embeddings tell.
+    const std::optional<DType> told = packed.dtype(files, name);
+    return told ? *told : *dtype_of(files.at(names.ends().token_embedding).entry->dtype);
   }
 
   /// Of the layers' weights; float32, which holds all of them, when they differ.
@@ -88,8 +108,7 @@ struct Checkpoint::Contents {
     std::optional<DType> common;
     for (Index block = 0; block < spec.blocks; ++block)
       for (const LayerShape& layer : layer_shapes(spec)) {
-        const DType dtype =
-            *dtype_of(files.at(names.in_block(block, layer.name + ".weight")).entry->dtype);
+        const DType dtype = dtype_of_weight(names.in_block(block, layer.name + ".weight"));
         if (common.value_or(dtype) != dtype) return DType::float32;
         common = dtype;
       }
@@ -98,6 +117,7 @@ struct Checkpoint::Contents {
 
   Matrix<float> matrix(const std::string& name, const std::string& owner) const {
     if (name.empty()) return {};
+    if (packed.holds(files, name)) return packed.load(files, name, owner);
     const StoredTensor tensor = files.at(name);
     auto values = Matrix<float>::uninitialized(tensor.entry->shape[0], tensor.entry->shape[1]);
     load(tensor, owner, values.values());
@@ -111,7 +131,10 @@ struct Checkpoint::Contents {
     return values;
   }
   Norm norm(const NormNames& norm_names, const std::string& owner) const {
-    return {vector(norm_names.weight, owner), vector(norm_names.bias, owner)};
+    Norm norm{vector(norm_names.weight, owner), vector(norm_names.bias, owner)};
+    const float offset = families::of(spec).norm_offset;
+    for (float& w : norm.weight) w += offset;
+    return norm;
   }
   Sha256 hash_of_headers() const {
     Sha256 hash;
@@ -124,11 +147,12 @@ struct Checkpoint::Contents {
   ModelSpec spec;
   ModelFiles files;
   TensorNames names;
+  PackedLayers packed;
   Index parameters = 0;
 };
 
-Checkpoint::Checkpoint(fs::path folder)
-    : contents_(std::make_unique<Contents>(std::move(folder))) {}
+Checkpoint::Checkpoint(fs::path folder, Codes codes)
+    : contents_(std::make_unique<Contents>(std::move(folder), codes)) {}
 Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
 Checkpoint& Checkpoint::operator=(Checkpoint&&) noexcept = default;
 Checkpoint::~Checkpoint() = default;
@@ -142,6 +166,19 @@ std::vector<std::string> Checkpoint::layer_names() const {
   for (const LayerShape& layer : layer_shapes(spec())) names.push_back(layer.name);
   return names;
 }
+
+std::string Checkpoint::layer_tensor(Index block, const std::string& layer) const {
+  return contents_->names.in_block(block, layer);
+}
+
+std::vector<std::string> Checkpoint::embedding_tensors() const {
+  const EndNames names = contents_->names.ends();
+  return {names.token_embedding, names.position_embedding};
+}
+
+std::string Checkpoint::packing_words() const { return contents_->packed.words(); }
+
+const ModelFiles& Checkpoint::files() const { return contents_->files; }
 
 Block Checkpoint::load_block(Index index, Products products) const {
   CONSTRICTOR_REQUIRE(index >= 0 && index < spec().blocks, index, spec().blocks);
@@ -163,8 +200,8 @@ Block Checkpoint::load_block(Index index, Products products) const {
     block.router.weight = contents_->matrix(names.router(index), owner);
     if (products == Products::bfloat16) block.router.weight_bf16 = rounded(block.router.weight);
   }
-  block.attention_norm = contents_->norm(names.attention_norm(index), owner);
-  block.mlp_norm = contents_->norm(names.mlp_norm(index), owner);
+  for (const BlockNorm& norm : names.norms(index))
+    block.*norm.place = contents_->norm(norm.names, owner);
   return block;
 }
 

@@ -10,6 +10,8 @@
 #include "core/bfloat16.hpp"
 #include "data/block.hpp"
 #include "data/model_spec.hpp"
+#include "io/model_config.hpp"
+#include "io/model_files.hpp"
 
 namespace constrictor::io {
 
@@ -18,7 +20,8 @@ class Checkpoint {
   /// Reads config.json and the headers of the weights; presence, dtype and shape of every tensor
   /// that the model needs are compared with config.json here, before any work. UserError names the
   /// file, the tensor, what was found and what was expected.
-  explicit Checkpoint(std::filesystem::path folder);
+  /// A model that stores codes (compressed-tensors, GPTQ) is refused unless they are allowed.
+  explicit Checkpoint(std::filesystem::path folder, Codes codes = Codes::refused);
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;
   ~Checkpoint();
@@ -27,6 +30,13 @@ class Checkpoint {
   const std::filesystem::path& folder() const;
   /// Layers of one block, in the order of `Block::layers`: "self_attn.q_proj", ...
   std::vector<std::string> layer_names() const;
+  /// Full name of a layer, without ".weight": "model.layers.3.mlp.up_proj".
+  std::string layer_tensor(Index block, const std::string& layer) const;
+  /// Tensors that are looked up by position, not multiplied: token and position embeddings.
+  std::vector<std::string> embedding_tensors() const;
+  const ModelFiles& files() const;
+  /// "gptq: 28 layers of 4 bits, ..."; "" when no weights are stored as codes.
+  std::string packing_words() const;
   /// Numbers in all tensors that the model needs, embeddings included.
   Index parameter_count() const;
 

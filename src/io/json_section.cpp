@@ -36,6 +36,11 @@ bool JsonSection::has(std::string_view key) const {
   return found != object_.end() && !found->is_null();
 }
 
+bool JsonSection::is_null(std::string_view key) const {
+  const auto found = object_.find(key);
+  return found != object_.end() && found->is_null();
+}
+
 const nlohmann::json& JsonSection::at(std::string_view key, const char* wanted) const {
   if (!has(key)) refuse("has no " + quoted(key) + ", which must be " + wanted);
   return *object_.find(key);
@@ -80,6 +85,17 @@ std::string JsonSection::text(std::string_view key) const {
 
 std::string JsonSection::text_or(std::string_view key, std::string fallback) const {
   return has(key) ? text(key) : fallback;
+}
+
+std::vector<std::string> JsonSection::texts(std::string_view key) const {
+  const nlohmann::json& list = at(key, "a list of words");
+  if (!list.is_array()) refuse(quoted(key) + " must be a list of words");
+  std::vector<std::string> words;
+  for (const nlohmann::json& word : list) {
+    if (!word.is_string()) refuse(quoted(key) + " must be a list of words");
+    words.push_back(word.get<std::string>());
+  }
+  return words;
 }
 
 JsonSection JsonSection::section(std::string_view key) const {

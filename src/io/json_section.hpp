@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/matrix.hpp"
 
@@ -23,7 +24,8 @@ class JsonSection {
   /// `where` is put in front of keys in messages: "rope_scaling.".
   JsonSection(std::filesystem::path path, nlohmann::json object, std::string where = "");
 
-  bool has(std::string_view key) const;  // present and not null
+  bool has(std::string_view key) const;      // present and not null
+  bool is_null(std::string_view key) const;  // present, and null
   /// Positive whole number up to 2^31 - 1.
   Index size(std::string_view key) const;
   Index size_or(std::string_view key, Index fallback) const;
@@ -32,6 +34,7 @@ class JsonSection {
   bool flag_or(std::string_view key, bool fallback) const;
   std::string text(std::string_view key) const;
   std::string text_or(std::string_view key, std::string fallback) const;
+  std::vector<std::string> texts(std::string_view key) const;
   JsonSection section(std::string_view key) const;
   const nlohmann::json& object() const { return object_; }
 

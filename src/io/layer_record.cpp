@@ -2,6 +2,7 @@
 #include "io/layer_record.hpp"
 
 #include "core/error.hpp"
+#include "data/stages.hpp"
 #include "data/words.hpp"
 
 namespace constrictor::io {
@@ -33,9 +34,13 @@ void write_spec(H5Group& group, const QuantSpec& spec) {
   group.set_attribute("alpha", spec.alpha);
   group.set_attribute("adaptive_grid", spec.adaptive_grid);
   group.set_attribute("refine_passes", spec.refine_passes);
+  group.set_attribute("refine_gain", spec.refine_gain);
+  group.set_attribute("refine_zeros", spec.refine_zeros);
+  group.set_attribute("polish", spec.polish);
   // As asked for; the permutations that came of it are the datasets of these names.
   write_word(group, "column_order", spec.column_order);
   write_word(group, "row_order", spec.row_order);
+  group.set_attribute("beam", spec.beam);
   write_word(group, "value_hessian", spec.value_hessian);
   write_word(group, "row_metric", spec.row_metric);
   write_word(group, "value_row_metric", spec.value_row_metric);
@@ -55,8 +60,14 @@ QuantSpec read_spec(const H5Group& group) {
   spec.alpha = group.attribute<double>("alpha");
   spec.adaptive_grid = group.attribute<bool>("adaptive_grid");
   spec.refine_passes = group.attribute<std::int64_t>("refine_passes");
+  if (group.has_attribute("polish")) {  // results of the first version do not have them
+    spec.refine_gain = group.attribute<double>("refine_gain");
+    spec.refine_zeros = group.attribute<bool>("refine_zeros");
+    spec.polish = group.attribute<std::int64_t>("polish");
+  }
   spec.column_order = read_word<Order>(group, "column_order");
   spec.row_order = read_word<Order>(group, "row_order");
+  if (group.has_attribute("beam")) spec.beam = group.attribute<std::int64_t>("beam");
   spec.value_hessian = read_word<ValueHessian>(group, "value_hessian");
   spec.row_metric = read_word<RowMetric>(group, "row_metric");
   spec.value_row_metric = read_word<ValueRowMetric>(group, "value_row_metric");
@@ -86,6 +97,8 @@ void write_layer(H5Group& group, const QuantizedLayer& layer, Index position) {
   group.set_attribute("loss_after", layer.loss_after);
   group.set_attribute("loss_rounding", layer.loss_rounding);
   group.set_attribute("loss_scale", layer.loss_scale);
+  group.set_attribute("stages", stage_words(layer.spec));
+  group.set_attribute("frozen_scales", layer.frozen_scales);
   group.set_attribute("damping", layer.damping);
   group.set_attribute("damping_retries", layer.damping_retries);
   group.set_attribute("dead_columns", layer.dead_columns);
@@ -101,6 +114,7 @@ void write_layer(H5Group& group, const QuantizedLayer& layer, Index position) {
   H5Group error = group.create_group("error");
   error.write("row_loss", layer.row_loss);
   error.write("column_energy", layer.column_energy);
+  if (!layer.loss_by_stage.empty()) error.write("loss_by_stage", layer.loss_by_stage);
 }
 
 QuantizedLayer read_layer(const H5Group& group, const std::string& name) {
@@ -130,6 +144,10 @@ QuantizedLayer read_layer(const H5Group& group, const std::string& name) {
   const H5Group error = group.group("error");
   layer.row_loss = error.vector<float>("row_loss");
   layer.column_energy = error.vector<float>("column_energy");
+  // Results of the first version do not have these.
+  if (error.has("loss_by_stage")) layer.loss_by_stage = error.vector<double>("loss_by_stage");
+  if (group.has_attribute("frozen_scales"))
+    layer.frozen_scales = group.attribute<std::int64_t>("frozen_scales");
   if (!shapes_fit(layer))
     throw LibraryError("the shapes of codes, scale and zero of " + name + " do not fit each other");
   return layer;

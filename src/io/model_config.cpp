@@ -2,6 +2,7 @@
 #include "io/model_config.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "core/error.hpp"
@@ -34,18 +35,8 @@ void require_architecture(const JsonSection& config, const std::string& wanted) 
     config.refuse("\"architectures\" does not list " + wanted);
 }
 
-/// The dictionary is called rope_scaling, or rope_parameters in files of Transformers 5 (which
-/// holds rope_theta too); its type stands under "rope_type", earlier "type".
-RopeSpec read_rope(const JsonSection& config, double theta, Index max_positions) {
-  RopeSpec rope;
-  rope.theta = theta;
-  rope.theta = config.number_or("rope_theta", rope.theta);
-  const char* name = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
-  if (!config.has(name)) {
-    require_positive(config, "rope_theta", rope.theta);
-    return rope;
-  }
-  const JsonSection scaling = config.section(name);
+/// One dictionary: its type stands under "rope_type", earlier "type".
+RopeSpec read_rope(const JsonSection& scaling, RopeSpec rope, Index max_positions) {
   rope.theta = scaling.number_or("rope_theta", rope.theta);
   require_positive(scaling, "rope_theta", rope.theta);
   if (scaling.number_or("partial_rotary_factor", 1.0) != 1.0)
@@ -69,6 +60,65 @@ RopeSpec read_rope(const JsonSection& config, double theta, Index max_positions)
   if (!(rope.high_freq_factor > rope.low_freq_factor))
     scaling.refuse(scaling.quoted("high_freq_factor") + " must be above low_freq_factor");
   return rope;
+}
+
+/// The dictionary is called rope_scaling, or rope_parameters in files of Transformers 5 (which
+/// holds rope_theta too, and one dictionary a kind of block where those differ).
+void read_ropes(const JsonSection& config, const families::Family& family, ModelSpec& spec) {
+  spec.rope.theta = config.number_or("rope_theta", family.rope_theta);
+  require_positive(config, "rope_theta", spec.rope.theta);
+  const bool local = !family.local_rope_theta.key.empty();
+  if (local) {
+    spec.local_rope.emplace();
+    spec.local_rope->theta = read(config, family.local_rope_theta);
+    require_positive(config, family.local_rope_theta.key, spec.local_rope->theta);
+  }
+  const char* name = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  if (!config.has(name)) return;
+  const JsonSection scaling = config.section(name);
+  if (local && scaling.has("sliding_attention"))
+    spec.local_rope =
+        read_rope(scaling.section("sliding_attention"), *spec.local_rope, spec.max_positions);
+  const bool apart = local && scaling.has("full_attention");
+  spec.rope =
+      read_rope(apart ? scaling.section("full_attention") : scaling, spec.rope, spec.max_positions);
+}
+
+/// Which blocks see a window: listed in newer files, else by the family's rule.
+void read_window(const JsonSection& config, const families::Family& family, ModelSpec& spec) {
+  using families::WindowRule;
+  const families::Window& window = family.window;
+  if (window.rule == WindowRule::none) return;
+  if (!window.use_key.empty() && !config.flag_or(window.use_key, false)) return;
+  if (config.is_null(window.key)) return;
+  spec.window = config.size_or(window.key, window.fallback);
+  if (window.rule == WindowRule::all) return;
+  if (config.has("layer_types")) {
+    const auto types = config.texts("layer_types");
+    if (static_cast<Index>(types.size()) != spec.blocks)
+      config.refuse("\"layer_types\" lists " + std::to_string(types.size()) + " layers, but " +
+                    "num_hidden_layers is " + std::to_string(spec.blocks));
+    for (const std::string& type : types) {
+      if (type != "sliding_attention" && type != "full_attention")
+        config.refuse("\"layer_types\" holds " + printable(type) +
+                      "; supported are sliding_attention and full_attention");
+      spec.sliding.push_back(type == "sliding_attention");
+    }
+    return;
+  }
+  const Index count =
+      window.count_key.empty() ? window.count : config.size_or(window.count_key, window.count);
+  for (Index b = 0; b < spec.blocks; ++b)
+    spec.sliding.push_back(window.rule == WindowRule::from_block ? b >= count
+                                                                 : (b + 1) % count != 0);
+}
+
+/// 0 where the key is null.
+double read_or_none(const JsonSection& config, const families::NumberKey& key) {
+  if (key.key.empty() || config.is_null(key.key)) return key.key.empty() ? key.fallback : 0;
+  const double value = config.number_or(key.key, key.fallback);
+  if (!(value >= 0)) config.refuse(config.quoted(key.key) + " must be above 0, or null");
+  return value;
 }
 
 void read_heads(const JsonSection& config, const families::Family& family, ModelSpec& spec) {
@@ -102,6 +152,9 @@ void check_fixed(const JsonSection& config, const families::Family& family) {
     if (config.flag_or(flag.key, flag.value) != flag.value)
       config.refuse(config.quoted(flag.key) + (flag.value ? ": false" : ": true") +
                     " is not supported");
+  for (const std::string& key : family.unsupported)
+    if (config.has(key))
+      config.refuse(config.quoted(key) + " other than null is not supported for this model_type");
 }
 
 void read_experts(const JsonSection& config, const families::Family& family, ModelSpec& spec) {
@@ -129,11 +182,11 @@ const families::Family& family_of(const JsonSection& config) {
 
 }  // namespace
 
-ModelSpec read_model_config(const std::filesystem::path& path) {
+ModelSpec read_model_config(const std::filesystem::path& path, Codes codes) {
   const JsonSection config(path, read_json(path));
   const families::Family& family = family_of(config);
   require_architecture(config, family.architecture);
-  if (config.has("quantization_config"))
+  if (codes == Codes::refused && config.has("quantization_config"))
     config.refuse(
         "the model is quantized already (\"quantization_config\"); give the original one");
   check_activation(config, family);
@@ -150,12 +203,19 @@ ModelSpec read_model_config(const std::filesystem::path& path) {
   spec.embedding_width = read(config, family.embedding_width, spec.hidden);
   spec.tied_embeddings = read(config, family.tied_embeddings);
   spec.rotary = family.rotary;
-  if (family.rotary) spec.rope = read_rope(config, family.rope_theta, spec.max_positions);
+  if (family.rotary) read_ropes(config, family, spec);
+  read_window(config, family, spec);
+  spec.query_pre_attention = read_or_none(config, family.query_pre_attention);
+  spec.attention_soft_cap = read_or_none(config, family.attention_soft_cap);
+  spec.final_soft_cap = read_or_none(config, family.final_soft_cap);
+  if (family.scaled_embeddings) spec.embedding_scale = std::sqrt(static_cast<double>(spec.hidden));
 
   spec.norm_style = family.norm_style;
   spec.norm_eps = read(config, family.norm_eps);
   require_positive(config, family.norm_eps.key, spec.norm_eps);
   spec.norm_before = read(config, family.norm_before);
+  spec.norm_after = !family.names.attention_post_norm.empty();
+  spec.qk_norm = !family.names.query_norm.empty();
   spec.final_norm = spec.norm_before && !read(config, family.remove_final_norm);
 
   spec.gated = family.gated();

@@ -79,6 +79,7 @@ RunFile read(const H5File& file) {
     Scores scores = read_scores(evaluation.group(name));
     run.scores[scores.dataset] = std::move(scores);
   }
+  if (file.has("requests")) run.requests = file.group("requests").names();
   return run;
 }
 
@@ -105,6 +106,10 @@ void write_run_file(const std::filesystem::path& path, const RunFile& run) {
       H5Group group = evaluation.create_group(group_name(dataset));
       write_scores(group, scores);
     }
+    if (run.requests.empty()) return;
+    H5Group requests = file.create_group("requests");
+    for (const std::string& name : run.requests)
+      requests.link_external(name, "requests/" + name + ".h5", "/");
   });
 }
 

@@ -23,6 +23,7 @@ struct RunFile {
   Provenance provenance;
   std::vector<Index> blocks;             // finished; each becomes a link to blocks/NNNN.h5
   std::map<std::string, Scores> scores;  // by Scores::dataset
+  std::vector<std::string> requests;     // answered; each becomes a link to requests/<name>.h5
 };
 
 /// "0007.h5"

@@ -139,6 +139,8 @@ void RunFolder::add_seconds(const SecondsByPhase& seconds) {
   add_provenance({{"seconds_by_phase", nlohmann::json(total).dump()}});
 }
 
+void RunFolder::add_answers() { write_run(); }
+
 void RunFolder::add_scores(const Scores& scores) {
   run_.scores[scores.dataset] = scores;
   write_run();
@@ -148,6 +150,7 @@ void RunFolder::add_scores(const Scores& scores) {
 /// too.
 void RunFolder::write_run() {
   run_.blocks = finished_blocks(folder_);
+  run_.requests = answered_requests(folder_);
   write_run_file(folder_ / "run.h5", run_);
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "io/answer_file.hpp"
 #include "io/block_file.hpp"
 #include "io/run_file.hpp"
 #include "io/run_lock.hpp"
@@ -46,6 +47,8 @@ class RunFolder {
   /// Adds to the seconds of earlier executions (attribute `seconds_by_phase`, JSON).
   void add_seconds(const SecondsByPhase& seconds);
   void add_scores(const Scores& scores);
+  /// Links requests/*.h5 that were written since.
+  void add_answers();
   void log(std::string_view event, const Facts& facts = {}) { log_.add(event, facts); }
   void write_state(const RunState& state) { io::write_state(folder_ / "state.json", state); }
   /// False once somebody removed our lock by hand.

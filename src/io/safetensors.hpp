@@ -21,6 +21,7 @@ class SafetensorsFile {
   std::span<const std::byte> header_bytes() const { return map_.bytes().first(header_.bytes); }
   /// The tensor's pages are no longer counted as memory of this process.
   void release(const TensorEntry& tensor) const { map_.release(bytes(tensor)); }
+  void release(std::span<const std::byte> part) const { map_.release(part); }
 
  private:
   std::filesystem::path path_;

@@ -19,18 +19,6 @@ constexpr std::uint64_t length_field = 8;
 constexpr std::uint64_t largest_header = 100'000'000;  // the limit of the safetensors library
 constexpr std::size_t largest_rank = 32;
 
-/// Bits of one element; 0 for an unknown dtype.
-std::uint64_t bits_of(std::string_view dtype) {
-  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 21> table = {
-      {{"BOOL", 8},  {"U8", 8},      {"I8", 8},      {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
-       {"F4", 4},    {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"I16", 16},    {"U16", 16},    {"F16", 16},
-       {"BF16", 16}, {"I32", 32},    {"U32", 32},    {"F32", 32},    {"F64", 64},    {"I64", 64},
-       {"U64", 64},  {"C64", 64},    {"C128", 128}}};
-  for (const auto& [name, bits] : table)
-    if (name == dtype) return bits;
-  return 0;
-}
-
 /// Receives the JSON event by event, so that nothing but what we keep is ever stored, whatever the
 /// nesting. Level 1 is the header, level 2 a tensor or the metadata, level 3 an array of a tensor.
 class HeaderEvents {
@@ -138,7 +126,7 @@ class HeaderEvents {
 };
 
 void check_size(const TensorEntry& tensor) {
-  std::uint64_t bits = bits_of(tensor.dtype);
+  std::uint64_t bits = bits_of_dtype(tensor.dtype);
   if (bits == 0)
     throw UserError("tensor " + printable(tensor.name) + " has the unknown dtype " +
                     printable(tensor.dtype));
@@ -179,6 +167,17 @@ void check_coverage(const std::vector<TensorEntry>& tensors, std::uint64_t size)
 }
 
 }  // namespace
+
+std::uint64_t bits_of_dtype(std::string_view dtype) {
+  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 21> table = {
+      {{"BOOL", 8},  {"U8", 8},      {"I8", 8},      {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
+       {"F4", 4},    {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"I16", 16},    {"U16", 16},    {"F16", 16},
+       {"BF16", 16}, {"I32", 32},    {"U32", 32},    {"F32", 32},    {"F64", 64},    {"I64", 64},
+       {"U64", 64},  {"C64", 64},    {"C128", 128}}};
+  for (const auto& [name, bits] : table)
+    if (name == dtype) return bits;
+  return 0;
+}
 
 const TensorEntry* SafetensorsHeader::find(std::string_view name) const {
   const auto found = std::lower_bound(

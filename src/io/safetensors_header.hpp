@@ -40,6 +40,9 @@ struct SafetensorsHeader {
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file_start,
                                            std::uint64_t file_size);
 
+/// Bits of one element of a safetensors dtype ("BF16"); 0 for an unknown one.
+std::uint64_t bits_of_dtype(std::string_view dtype);
+
 /// "[64, 40]"
 std::string shape_text(const std::vector<Index>& shape);
 /// A name from a stranger's file, fit for a message: control characters replaced, cut at 120 bytes.

@@ -49,6 +49,10 @@ std::optional<DType> dtype_of(std::string_view safetensors_dtype) {
   return std::nullopt;
 }
 
+const char* safetensors_dtype(DType dtype) {
+  return dtype == DType::float32 ? "F32" : dtype == DType::float16 ? "F16" : "BF16";
+}
+
 Index bytes_of(DType dtype) { return dtype == DType::float32 ? 4 : 2; }
 
 Index convert_to_float(DType from, std::span<const std::byte> bytes, std::span<float> values) {
@@ -70,6 +74,25 @@ Index convert_to_float(DType from, std::span<const std::byte> bytes, std::span<f
   for (const Index position : first_bad)
     if (position >= 0) return position;
   return -1;
+}
+
+std::vector<std::byte> stored_bytes(DType to, std::span<const float> values) {
+  const auto count = static_cast<Index>(values.size());
+  std::vector<std::byte> bytes(static_cast<std::size_t>(count * bytes_of(to)));
+  if (to == DType::float32) {
+    if (count > 0) std::memcpy(bytes.data(), values.data(), bytes.size());
+    return bytes;
+  }
+  parallel_for(pieces(count, piece_width), [&](Index i) {
+    const Piece part = piece(count, piece_width, i);
+    for (Index k = part.first; k < part.last; ++k) {
+      const float value = values[static_cast<std::size_t>(k)];
+      const std::uint16_t stored =
+          to == DType::bfloat16 ? bfloat16(value).bits : half_of_float(value);
+      std::memcpy(bytes.data() + 2 * k, &stored, 2);
+    }
+  });
+  return bytes;
 }
 
 }  // namespace constrictor::io

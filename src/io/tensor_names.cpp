@@ -50,12 +50,18 @@ NormNames TensorNames::norm(const std::string& name) const {
   return {name + ".weight", spec_.norm_style == NormStyle::layer ? name + ".bias" : ""};
 }
 
-NormNames TensorNames::attention_norm(Index block) const {
-  return norm(in_block(block, family_.attention_norm));
-}
-
-NormNames TensorNames::mlp_norm(Index block) const {
-  return norm(in_block(block, family_.mlp_norm));
+std::vector<BlockNorm> TensorNames::norms(Index block) const {
+  std::vector<BlockNorm> all;
+  const auto add = [&](Norm Block::*place, const std::string& name, Index width) {
+    if (!name.empty()) all.push_back({place, norm(in_block(block, name)), width});
+  };
+  add(&Block::attention_norm, family_.attention_norm, spec_.hidden);
+  add(&Block::mlp_norm, family_.mlp_norm, spec_.hidden);
+  add(&Block::attention_post_norm, family_.attention_post_norm, spec_.hidden);
+  add(&Block::mlp_post_norm, family_.mlp_post_norm, spec_.hidden);
+  add(&Block::query_norm, family_.query_norm, spec_.head_dim);
+  add(&Block::key_norm, family_.key_norm, spec_.head_dim);
+  return all;
 }
 
 std::string TensorNames::router(Index block) const {
@@ -85,9 +91,9 @@ std::vector<ExpectedTensor> TensorNames::expected_in_block(Index block) const {
     if (layer.bias) expected.push_back({in_block(block, layer.name + ".bias"), {layer.out}});
   }
   if (spec_.experts > 0) expected.push_back({router(block), {spec_.experts, spec_.hidden}});
-  for (const NormNames& names : {attention_norm(block), mlp_norm(block)}) {
-    expected.push_back({names.weight, {spec_.hidden}});
-    if (!names.bias.empty()) expected.push_back({names.bias, {spec_.hidden}});
+  for (const BlockNorm& found : norms(block)) {
+    expected.push_back({found.names.weight, {found.width}});
+    if (!found.names.bias.empty()) expected.push_back({found.names.bias, {found.width}});
   }
   return expected;
 }

@@ -31,6 +31,13 @@ struct EndNames {
   NormNames final_norm;
 };
 
+/// A norm of a block, where `Block` keeps it.
+struct BlockNorm {
+  Norm Block::*place;
+  NormNames names;
+  Index width = 0;
+};
+
 struct ExpectedTensor {
   std::string name;
   std::vector<Index> shape;
@@ -47,9 +54,9 @@ class TensorNames {
   static const std::vector<std::string>& prefixes(const ModelSpec& spec);
 
   std::string in_block(Index block, const std::string& name) const;
-  NormNames attention_norm(Index block) const;
-  NormNames mlp_norm(Index block) const;
   std::string router(Index block) const;  // of a model with experts
+  /// Those that the model has.
+  std::vector<BlockNorm> norms(Index block) const;
   EndNames ends() const;
 
   std::vector<ExpectedTensor> expected_in_block(Index block) const;

@@ -24,14 +24,14 @@ void attention_rows(const device::Context& gpu, const AttentionHead<E>& head, Pi
                       queries.first, queries.last, keys, head.length);
   CONSTRICTOR_REQUIRE(S.rows == sequences * count && A.rows == count && A.cols >= keys, S.rows,
                       sequences, count, A.rows, A.cols);
-  gemm_batched<E, float>(gpu, Transpose::no, Transpose::yes, head.scale,
+  gemm_batched<E, float>(gpu, Transpose::no, Transpose::yes, head.form.scale,
                          head.q.rows_from(queries.first, count), head.K.rows_from(0, keys), 0.0,
                          S.rows_from(0, count),
                          {.count = sequences,
                           .stride_a = head.length * head.q.stride,
                           .stride_b = head.length * head.K.stride,
                           .stride_c = count * S.stride});
-  kernels::softmax_causal<E>(gpu.main(), S, queries.first, {A, rows_apart});
+  kernels::softmax_causal<E>(gpu.main(), S, queries.first, {A, rows_apart}, head.form);
 }
 
 template <class E>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // linalg/attention_probabilities.hpp on the device, for all sequences of a chunk at once.
+#include "core/attention_form.hpp"
 #include "core/parallel.hpp"
 #include "device/device_matrix.hpp"
 
@@ -14,7 +15,7 @@ template <class E>
 struct AttentionHead {
   DeviceView<const E> q;  // [sequences * length x head_dim]  after RoPE, not scaled
   DeviceView<const E> K;  // [sequences * length x head_dim]  after RoPE
-  float scale = 1;
+  AttentionForm form;
   Index length = 1;
   Index sequences() const { return q.rows / length; }
 };
@@ -24,7 +25,7 @@ struct AttentionHead {
 Index attention_sequences(Index length);
 
 /// Rows [queries.first, queries.last) of the causal attention matrices of all sequences of `head`,
-///   A_s = softmax(scale · q_s K_s')
+///   A_s = softmax(capped(scale · q_s K_s'))
 ///   S  [sequences * queries x keys]  float32 scratch, keys >= queries.last; the scores
 ///   A  [queries x keys]              out, of the first sequence; those of the next one begin
 ///                                    `rows_apart` rows further. Zero where a query does not look,

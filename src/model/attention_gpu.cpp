@@ -2,7 +2,6 @@
 #include "model/attention_gpu.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "linalg/attention_probabilities_gpu.hpp"
 #include "linalg/gemm_gpu.hpp"
@@ -46,7 +45,8 @@ void one_head(const device::Context& gpu, const AttentionHead<E>& head, DeviceVi
 }  // namespace
 
 template <class E>
-device::DeviceMatrix<E> attention(const device::Context& gpu, const ModelSpec& spec, Index length,
+device::DeviceMatrix<E> attention(const device::Context& gpu, const ModelSpec& spec,
+                                  const AttentionForm& form, Index length,
                                   DeviceView<const E> query, DeviceView<const E> key,
                                   DeviceView<const E> value) {
   const Index d = spec.head_dim, heads = spec.heads, sequences = query.rows / length;
@@ -54,7 +54,6 @@ device::DeviceMatrix<E> attention(const device::Context& gpu, const ModelSpec& s
   CONSTRICTOR_REQUIRE(
       query.cols == heads * d && key.cols == spec.kv_heads * d && value.cols == key.cols,
       query.cols, key.cols, value.cols, heads, d);
-  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
   const Index together = std::clamp<Index>(sequences, 1, linalg::attention_sequences(length));
   device::DeviceMatrix<E> result(gpu, query.rows, query.cols, "the attention output");
   Scratch<E> scratch(gpu, together * std::min(length, linalg::device_attention_tile), length);
@@ -65,7 +64,7 @@ device::DeviceMatrix<E> attention(const device::Context& gpu, const ModelSpec& s
       const Index kv_column = h / (heads / spec.kv_heads) * d;
       const AttentionHead<E> head{.q = query.block(first, h * d, rows, d),
                                   .K = key.block(first, kv_column, rows, d),
-                                  .scale = scale,
+                                  .form = form,
                                   .length = length};
       one_head<E>(gpu, head, value.block(first, kv_column, rows, d), scratch,
                   result.view().block(first, h * d, rows, d));
@@ -74,10 +73,11 @@ device::DeviceMatrix<E> attention(const device::Context& gpu, const ModelSpec& s
   return result;
 }
 
-template device::DeviceMatrix<float> attention(const device::Context&, const ModelSpec&, Index,
-                                               DeviceView<const float>, DeviceView<const float>,
-                                               DeviceView<const float>);
-template device::DeviceMatrix<bfloat16> attention(const device::Context&, const ModelSpec&, Index,
+template device::DeviceMatrix<float> attention(const device::Context&, const ModelSpec&,
+                                               const AttentionForm&, Index, DeviceView<const float>,
+                                               DeviceView<const float>, DeviceView<const float>);
+template device::DeviceMatrix<bfloat16> attention(const device::Context&, const ModelSpec&,
+                                                  const AttentionForm&, Index,
                                                   DeviceView<const bfloat16>,
                                                   DeviceView<const bfloat16>,
                                                   DeviceView<const bfloat16>);

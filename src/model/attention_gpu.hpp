@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "core/attention_form.hpp"
 #include "data/model_spec.hpp"
 #include "device/device_matrix.hpp"
 
@@ -12,7 +13,8 @@ namespace constrictor::model {
 /// Scratch: scores and probabilities of one head, a tile of queries and some sequences
 /// (linalg::attention_sequences).
 template <class E>
-device::DeviceMatrix<E> attention(const device::Context& gpu, const ModelSpec& spec, Index length,
+device::DeviceMatrix<E> attention(const device::Context& gpu, const ModelSpec& spec,
+                                  const AttentionForm& form, Index length,
                                   DeviceView<const E> query, DeviceView<const E> key,
                                   DeviceView<const E> value);
 

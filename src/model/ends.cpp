@@ -22,6 +22,8 @@ Matrix<float> embed(const ModelSpec& spec, const ModelEnds& ends, View<const std
   constexpr Index opt_position_offset = 2;  // rows 0 and 1 of the table are for padding
   auto hidden = Matrix<float>::uninitialized(ids.size(), ends.token_embedding.cols());
   kernels::embed(ends.token_embedding.view(), ids, hidden.view());
+  if (spec.embedding_scale != 1)
+    for (float& v : hidden.values()) v *= static_cast<float>(spec.embedding_scale);
   if (!ends.project_in.empty()) hidden = projected(hidden, ends.project_in);
   if (!ends.position_embedding.empty())
     kernels::add_positions(ends.position_embedding.view(), opt_position_offset, ids.cols,

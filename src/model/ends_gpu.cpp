@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/parallel.hpp"
+#include "kernels/arithmetic.hpp"
 #include "kernels/embed.hpp"
 #include "kernels/norm.hpp"
 #include "model/forward_gpu.hpp"
@@ -89,6 +90,8 @@ DeviceMatrix<float> embed(const device::Context& gpu, const ModelSpec& spec,
   DeviceMatrix<float> hidden(gpu, ids.size(), ends.token_embedding.cols(), "embedded tokens");
   const auto device_ids = device::uploaded(gpu, ids, "token ids");
   kernels::embed(gpu.main(), ends.token_embedding.view(), device_ids.view(), hidden.view());
+  if (spec.embedding_scale != 1)
+    kernels::scale<float>(gpu.main(), spec.embedding_scale, hidden.view());
   if (!ends.project_in.empty()) hidden = projected(gpu, hidden, ends.project_in);
   if (!ends.position_embedding.empty())
     kernels::add_positions(gpu.main(), ends.position_embedding.view(), opt_position_offset,

@@ -39,6 +39,14 @@ const Matrix<E>& stored_weight(const Layer& layer) {
 
 template <class E>
 DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block) {
+  using Of = DeviceBlock<E>;
+  constexpr std::pair<Norm Block::*, DeviceNorm Of::*> norms[] = {
+      {&Block::attention_norm, &Of::attention_norm},
+      {&Block::mlp_norm, &Of::mlp_norm},
+      {&Block::attention_post_norm, &Of::attention_post_norm},
+      {&Block::mlp_post_norm, &Of::mlp_post_norm},
+      {&Block::query_norm, &Of::query_norm},
+      {&Block::key_norm, &Of::key_norm}};
   DeviceBlock<E> result;
   result.index = block.index;
   for (const Layer& layer : block.layers)
@@ -48,8 +56,7 @@ DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block) {
   const auto norm_for = [&](const Norm& norm) {
     return DeviceNorm{row_for(gpu, norm.weight), row_for(gpu, norm.bias)};
   };
-  result.attention_norm = norm_for(block.attention_norm);
-  result.mlp_norm = norm_for(block.mlp_norm);
+  for (const auto& [host, on_device] : norms) result.*on_device = norm_for(block.*host);
 
   // The memory is this block's once main() has come to here.
   const device::Stream& stream = gpu.copies();
@@ -59,8 +66,7 @@ DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block) {
                    stream);
     upload_row(block.layers[i].bias, result.layers[i].bias, stream);
   }
-  upload_norm(block.attention_norm, result.attention_norm, stream);
-  upload_norm(block.mlp_norm, result.mlp_norm, stream);
+  for (const auto& [host, on_device] : norms) upload_norm(block.*host, result.*on_device, stream);
   return result;
 }
 

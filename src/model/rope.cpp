@@ -3,9 +3,10 @@
 
 namespace constrictor::model {
 
-std::vector<float> rope_frequencies(const ModelSpec& spec) {
+std::vector<float> rope_frequencies(const ModelSpec& spec, Index block) {
   if (!spec.rotary) return {};
-  const RopeSpec& rope = spec.rope;
+  const RopeSpec& rope =
+      spec.local_rope.has_value() && slides(spec, block) ? *spec.local_rope : spec.rope;
   std::vector<float> frequencies = kernels::inverse_frequencies(spec.head_dim, rope.theta);
   switch (rope.scaling) {
     case RopeScaling::none:
@@ -23,8 +24,8 @@ std::vector<float> rope_frequencies(const ModelSpec& spec) {
   return frequencies;
 }
 
-kernels::RopeTable rope_table(const ModelSpec& spec, Index length) {
-  return kernels::rope_table(rope_frequencies(spec), length);
+kernels::RopeTable rope_table(const ModelSpec& spec, Index block, Index length) {
+  return kernels::rope_table(rope_frequencies(spec, block), length);
 }
 
 }  // namespace constrictor::model

@@ -58,6 +58,10 @@ class Model {
     sums(m, sets_alive());
     add(m, chunk_of, paths_ * trace(tokens_));
     if (shape_.value_attention) value_sums(m);
+    if (shape_.row_metric && shape_.qk_norm) {  // one head at a time, hessian/head_norm_gpu.cpp
+      const double d = real(shape_.head_dim);
+      add(m, chunk_of, 4 * d * tokens_ * (4 + 3 * d / real(shard_.length)));
+    }
     return with_libraries(m);
   }
 
@@ -189,7 +193,8 @@ class Model {
   double trace(double tokens) const {
     const double factors =
         2 * real(model_.hidden) + 2 * queries() + 2 * keys() + real(model_.feed_forward);
-    return tokens * (width_ * factors + 4 * real(model_.hidden));
+    const double in_float = real(model_.hidden) + (model_.qk_norm ? queries() + keys() : 0);
+    return tokens * (width_ * factors + 4 * in_float);
   }
   /// The same of a pass that keeps its output only: at its fullest inside the MLP or the attention.
   double passing(double tokens) const {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/evaluate_model.hpp"
 
-#include <algorithm>
 #include <filesystem>
 
 #include "comm/agree.hpp"
 #include "io/run_folder.hpp"
 #include "model/forward.hpp"
+#include "pipeline/evaluate_requests.hpp"
 #include "pipeline/evaluation.hpp"
+#include "pipeline/finished_run.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/report_lines.hpp"
 
@@ -18,29 +19,22 @@ struct Subject {
   RunSpec spec;
   io::Checkpoint checkpoint;
   std::vector<Tokens> sets;
+  std::vector<Requests> requests;
 };
 
-Subject open_subject(const RunSpec& spec) {
-  Subject subject{spec, io::Checkpoint(spec.model.path), {}};
+/// A run is compared with the model that it was made from; on its own a model may hold codes, ours
+/// or somebody else's.
+Subject open_subject(const RunSpec& spec, io::Codes codes) {
+  Subject subject{spec, io::Checkpoint(spec.model.path, codes), {}, {}};
   for (const auto& path : spec.evaluation.tokens)
     subject.sets.push_back(open_tokens(path, subject.checkpoint, ""));
   return subject;
 }
 
-void require_complete(const std::string& run_dir, const io::Checkpoint& checkpoint) {
-  std::string missing;
-  const auto finished = io::finished_blocks(run_dir);
-  for (Index b = 0; b < checkpoint.spec().blocks; ++b)
-    if (std::find(finished.begin(), finished.end(), b) == finished.end())
-      missing += (missing.empty() ? "" : ", ") + std::to_string(b);
-  if (!missing.empty())
-    throw UserError(run_dir + ": the run is not complete, blocks missing: " + missing +
-                    "; run `constrictor quantize` with its deck again");
-  const auto facts = io::read_run_file(std::filesystem::path(run_dir) / "run.h5").provenance;
-  const auto hash = facts.find("sample_sha256");
-  if (hash != facts.end() && std::get<std::string>(hash->second) != checkpoint.sample_sha256())
-    throw UserError(run_dir + ": the run was made from another model than the one in " +
-                    checkpoint.folder().string());
+RequestOptions request_options(const EvaluateOptions& options) {
+  RequestOptions requests{options.run_dir, options.out, options.device.name, {}};
+  if (options.rank_tokens > 0) requests.settings.rank_tokens = options.rank_tokens;
+  return requests;
 }
 
 }  // namespace
@@ -48,16 +42,21 @@ void require_complete(const std::string& run_dir, const io::Checkpoint& checkpoi
 void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
                     const EvaluateOptions& options, Screen& screen) {
   const Subject subject = comm::agree(ranks, [&] {
-    auto opened = open_subject(spec);
+    auto opened =
+        open_subject(spec, options.run_dir.empty() ? io::Codes::allowed : io::Codes::refused);
     if (!options.run_dir.empty()) require_complete(options.run_dir, opened.checkpoint);
+    opened.requests = open_requests(options.requests, opened.checkpoint, request_options(options));
     return opened;
   });
   const Products products =
       model::resolved_products(subject.checkpoint.spec(), subject.spec.run.products);
-  screen.header(
-      {"model        " + subject.spec.model.path,
-       "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir),
-       machine_line(ranks, options.threads, options.device.description)});
+  std::vector<std::string> header{
+      "model        " + subject.spec.model.path,
+      "run          " + (options.run_dir.empty() ? "none, the model as it is" : options.run_dir)};
+  if (const std::string words = subject.checkpoint.packing_words(); !words.empty())
+    header.push_back("codes        " + words);
+  header.push_back(machine_line(ranks, options.threads, options.device.description));
+  screen.header(header);
   QuantizedBlocks quantized;
   if (!options.run_dir.empty())
     quantized = [&](Index b) {
@@ -68,6 +67,13 @@ void evaluate_model(const comm::Communicator& ranks, const RunSpec& spec,
   SecondsByPhase seconds;
   const auto backend = backend::make_backend(
       ranks, options.device, {subject.checkpoint.spec(), products, subject.spec.run.reduction});
+  if (!subject.requests.empty()) {
+    auto requests = request_options(options);
+    requests.settings.products = products;
+    evaluate_requests(ranks, subject.checkpoint, *backend, quantized, subject.requests, requests,
+                      screen);
+  }
+  if (subject.sets.empty()) return;
   const auto scores = evaluate(ranks, subject.checkpoint, *backend, quantized, subject.sets,
                                {products, subject.spec.evaluation.kl}, seconds, screen);
   if (!options.run_dir.empty())

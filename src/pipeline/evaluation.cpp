@@ -27,7 +27,7 @@ struct Share {
     last = std::min(set.sequences(), chunks * (rank + 1) / ranks * chunk);
   }
   void advance(backend::Backend& backend, const Block& block, Matrix<float>& states) const {
-    backend.advance(block, {states.view(), tokens->length(), chunk});
+    backend.advance(block, {{states.view(), tokens->length(), chunk}});
   }
   View<const std::int32_t> ids() const { return tokens->ids.view().rows_from(first, last - first); }
 };

@@ -96,10 +96,11 @@ void use_stored(const StoredBlock& stored, backend::LayerInputs& inputs) {
   };
 }
 
-std::vector<QuantSpec> specs_of(const StoredBlock& stored, const QuantSpec& quant) {
+std::vector<QuantSpec> specs_of(const StoredBlock& stored, const RunSpec& run) {
   std::vector<QuantSpec> specs;
   for (const Layer& layer : stored.block.layers) {
-    specs.push_back(config::layer_spec(quant, stored.block.index, layer.name));
+    specs.push_back(config::layer_spec(run.quant, stored.block.index, layer.name));
+    config::require_device_can(run.run.device, specs.back(), layer.name);
     config::require_groups_fit(specs.back(), layer.name, layer.weight.cols());
   }
   return specs;
@@ -111,6 +112,13 @@ struct Source {
   io::Provenance facts;
   Index length = 1;  // tokens of a sequence
 };
+
+void require_one_width(const QuantSpec& quant) {
+  if (quant.budget.on())
+    throw UserError(
+        "quant.bits: a budget needs the model, whose blocks it runs to compare layers; with "
+        "--from-statistics give one width, 2..8");
+}
 
 Source open_source(const std::string& run) {
   Source source{run, io::finished_blocks(run),
@@ -132,7 +140,10 @@ std::string id_of(const Source& source, const RunSpec& spec) {
 
 void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
                          const QuantizeOptions& options, Screen& screen) {
-  const Source source = comm::agree(ranks, [&] { return open_source(options.from_statistics); });
+  const Source source = comm::agree(ranks, [&] {
+    require_one_width(spec.quant);
+    return open_source(options.from_statistics);
+  });
   const std::string id = id_of(source, spec);
   const std::string folder_path =
       spec.run.run_dir.empty() ? (fs::path(spec.run.out) / id).string() : spec.run.run_dir;
@@ -143,7 +154,7 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
   if (options.dry_run) return screen.line(config::resolved_text(spec));
   comm::agree(ranks,
               [&] {  // what is wrong with one block is wrong with all: before a folder exists
-                specs_of(read_stored(source.folder, source.blocks.front()), spec.quant);
+                specs_of(read_stored(source.folder, source.blocks.front()), spec);
               });
   std::unique_ptr<io::RunFolder> folder;  // rank 0
   comm::agree_on_root(ranks, [&] {
@@ -163,7 +174,7 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
   for (const Index b : source.blocks) {
     const double start = wall_seconds();
     const auto stored = comm::agree(ranks, [&] { return read_stored(source.folder, b); });
-    const auto specs = comm::agree(ranks, [&] { return specs_of(stored, spec.quant); });
+    const auto specs = comm::agree(ranks, [&] { return specs_of(stored, spec); });
     auto inputs = backend::plan_layers(stored.model, stored.block, specs, source.length);
     use_stored(stored, inputs);
     io::BlockRecord result;

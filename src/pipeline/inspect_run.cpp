@@ -24,6 +24,15 @@ std::string short_number(double value) {
   return text;
 }
 
+/// Relative losses after the solver and every stage: "0.31 > 0.3 > 0.29".
+std::string by_stage(const QuantizedLayer& layer, double scale) {
+  if (layer.loss_by_stage.empty()) return short_number(layer.loss_before / scale);
+  std::string text;
+  for (const double loss : layer.loss_by_stage)
+    text += (text.empty() ? "" : " > ") + short_number(loss / scale);
+  return text;
+}
+
 }  // namespace
 
 void inspect_run(const std::string& run_dir, Screen& screen) {
@@ -33,26 +42,32 @@ void inspect_run(const std::string& run_dir, Screen& screen) {
       screen.line(name + std::string(name.size() < 18 ? 18 - name.size() : 1, ' ') +
                   fact_text(fact));
   screen.line("");
-  std::vector<Screen::Row> rows{{"block", "layer", "method", "bits", "loss", "before refinement",
-                                 "rounding", "damping", "retries", "dead", "condition", "seconds"}};
+  std::vector<Screen::Row> rows{{"block", "layer", "method", "bits", "loss", "by stage", "rounding",
+                                 "damping", "retries", "dead", "condition", "seconds"}};
   std::vector<std::string> warnings;
+  double weights = 0, bits = 0;
   for (const Index b : io::finished_blocks(run_dir)) {
     const auto record =
         io::read_block(std::filesystem::path(run_dir) / "blocks" / io::block_file_name(b));
     for (const auto& layer : record.layers) {
       const double scale = layer.loss_scale > 0 ? layer.loss_scale : 1;
+      weights += static_cast<double>(layer.codes.size());
+      bits += static_cast<double>(layer.codes.size()) * layer.spec.bits;
       rows.push_back({std::to_string(b), layer.name, layer.method_used,
                       std::to_string(layer.spec.bits), short_number(layer.relative_loss()),
-                      short_number(layer.loss_before / scale),
-                      short_number(layer.loss_rounding / scale), short_number(layer.damping),
-                      std::to_string(layer.damping_retries), std::to_string(layer.dead_columns),
-                      short_number(layer.condition_estimate), short_number(layer.seconds)});
+                      by_stage(layer, scale), short_number(layer.loss_rounding / scale),
+                      short_number(layer.damping), std::to_string(layer.damping_retries),
+                      std::to_string(layer.dead_columns), short_number(layer.condition_estimate),
+                      short_number(layer.seconds)});
       for (auto& words : layer_warnings(b, layer)) warnings.push_back(std::move(words));
     }
     rows.push_back({std::to_string(b), "(output)", "", "",
                     short_number(record.relative_output_error), "", "", "", "", "", "", ""});
   }
   screen.table(rows);
+  if (weights > 0)
+    screen.line("average           " + short_number(bits / weights) +
+                " bits a weight (codes, without scales and zero points)");
   std::vector<Scores> scores;
   for (const auto& [name, score] : run.scores) scores.push_back(score);
   if (!scores.empty()) screen.table(score_table(scores));

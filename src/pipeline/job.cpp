@@ -11,6 +11,7 @@
 #include "io/sha256.hpp"
 #include "io/token_file.hpp"
 #include "model/forward.hpp"
+#include "pipeline/measure_widths.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -34,6 +35,7 @@ void plan_layer_specs(Job& job) {
     job.specs.emplace_back();
     for (std::size_t l = 0; l < names.size(); ++l) {
       job.specs.back().push_back(config::layer_spec(job.spec.quant, b, names[l]));
+      config::require_device_can(job.spec.run.device, job.specs.back().back(), names[l]);
       config::require_groups_fit(job.specs.back().back(), names[l],
                                  layer_inputs(job.model(), job.roles[l]));
     }
@@ -110,6 +112,7 @@ void turn_to(const RunSpec& spec, Job& job) {
   job.products = model::resolved_products(job.model(), spec.run.products);
   job.roles = layer_roles(job.model());
   plan_layer_specs(job);
+  require_budget_can_be_met(job);
   job.run_id = run_id_of(spec, job);
   job.folder = spec.run.run_dir.empty()
                    ? (std::filesystem::path(spec.run.out) / job.run_id).string()

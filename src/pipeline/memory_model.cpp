@@ -7,6 +7,7 @@
 #include "core/memory.hpp"
 #include "core/threads.hpp"
 #include "eval/scoring.hpp"
+#include "quant/beam_sweep.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -77,6 +78,23 @@ class Model {
     codes(m, 2 + 1.5 / ranks_);  // on their way between ranks, gathered, put together
     weights(m, Heap::reader, blocks_read());
     states(m);
+    return m;
+  }
+
+  /// measure_widths.cpp: codes at every width while a layer after the other is tried.
+  Moment widths() const {
+    Moment m("measurement of widths");
+    const auto choices = real(static_cast<Index>(job_.spec.quant.budget.choices.size()));
+    if (choices == 0) return m;
+    codes(m, choices * (2 + 1.5 / ranks_));
+    if (!on_device()) {
+      sums(m, 1);
+      chunk(m, tokens_);
+    }
+    weights(m, Heap::reader, blocks_read());
+    states(m);
+    m.add("residual streams of the calibration sequences", Heap::main, 1,
+          4 * real(shard_.my_sequences() * shard_.length) * real(model_.hidden));
     return m;
   }
 
@@ -156,7 +174,7 @@ class Model {
     place(1, shape_.attention_width);
     place(1, shape_.feed_forward);
     if (shape_.row_metric)
-      m.add("sums of statistics", Heap::main, 2 * sets * real(shape_.kv_heads),
+      m.add("sums of statistics", Heap::main, sets * real(shape_.kv_heads + shape_.key_grams()),
             square(shape_.head_dim));
   }
 
@@ -167,6 +185,7 @@ class Model {
     };
     matrix(3 * passes, real(model_.hidden));
     matrix(passes, attention_widths() + real(model_.heads * model_.head_dim));
+    if (model_.qk_norm) matrix(passes, attention_widths());
     matrix(passes + (model_.gated ? 1 : 0), real(model_.feed_forward));
     if (bf16()) matrix(0.5 * passes, real(model_.feed_forward));
     attention(m);
@@ -212,6 +231,10 @@ class Model {
     const double bytes = 4 * tile * real(std::max(model_.hidden, model_.feed_forward));
     m.add("rows in work", Heap::main, copies, bytes);
     m.add("rows in work", Heap::workers, copies * (threads_ - 1), bytes);
+    if (!any_beam(job_)) return;
+    const double beam = real(quant::beam_bytes(std::max(model_.hidden, model_.feed_forward)));
+    m.add("rows in work", Heap::main, 1, beam);
+    m.add("rows in work", Heap::workers, threads_ - 1, beam);
   }
   void codes(Moment& m, double copies) const {
     const double bytes = 1.15 * block_weights(job_);  // column energies come with each tile
@@ -230,46 +253,12 @@ class Model {
 
 }  // namespace
 
-std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
-                                              Index length) {
-  Block block;  // nobody touches its weights, so that they take no memory
-  const auto names = job.checkpoint.layer_names();
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const Role role = job.roles[i];
-    block.layers.push_back({names[i],
-                            role,
-                            Matrix<float>::uninitialized(layer_outputs(job.model(), role),
-                                                         layer_inputs(job.model(), role)),
-                            {},
-                            {}});
-  }
-  return backend::plan_layers(job.model(), block, specs, length).units;
-}
-
-SumShape largest_sum_shape(const Job& job) {
-  SumShape largest = backend::sum_shape(job.model(), job.specs.front(), job.roles);
-  for (const auto& specs : job.specs) {
-    const SumShape shape = backend::sum_shape(job.model(), specs, job.roles);
-    if (bytes_of_sums(shape) > bytes_of_sums(largest)) largest = shape;
-  }
-  largest.drift &= job.model().blocks > 1;  // the first block's inputs have not drifted
-  return largest;
-}
-
-double block_weights(const Job& job) {
-  double numbers = 0;
-  for (const Role role : job.roles)
-    numbers += real(layer_inputs(job.model(), role)) * real(layer_outputs(job.model(), role));
-  return numbers;
-}
-
-double end_weights(const ModelSpec& model) {
-  return real(model.vocabulary) * real(model.embedding_width) * (model.tied_embeddings ? 1 : 2);
-}
-
 std::vector<Moment> walk_moments(const Job& job, const calib::Shard& shard, int ranks) {
   const Model model(job, shard, ranks);
-  return {model.embedding(), model.statistics(), model.factor(), model.solve(), model.advance()};
+  std::vector<Moment> moments{model.embedding(), model.statistics(), model.factor(), model.solve(),
+                              model.advance()};
+  if (job.spec.quant.budget.on()) moments.insert(moments.begin() + 1, model.widths());
+  return moments;
 }
 
 Moment evaluation_moment(const Job& job, const calib::Shard& shard, int ranks) {

@@ -16,10 +16,9 @@
 #include <string>
 #include <vector>
 
-#include "backend/layer_inputs.hpp"
 #include "calib/shard.hpp"
-#include "data/block_sums.hpp"
 #include "pipeline/job.hpp"
+#include "pipeline/job_sizes.hpp"
 
 namespace constrictor::pipeline {
 
@@ -61,17 +60,5 @@ struct FullestMoment {
 };
 
 FullestMoment fullest_moment(const Job& job, const calib::Shard& shard, int ranks);
-
-/// The most of a block's sums that a run needs, over all blocks.
-SumShape largest_sum_shape(const Job& job);
-
-/// The input sides that a block with these options factors; without its weights.
-std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
-                                              Index length);
-
-/// Numbers in the linear layers of one block.
-double block_weights(const Job& job);
-/// Numbers in embeddings and head.
-double end_weights(const ModelSpec& model);
 
 }  // namespace constrictor::pipeline

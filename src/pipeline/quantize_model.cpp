@@ -1,62 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/quantize_model.hpp"
 
-#include <future>
-
 #include "backend/backend.hpp"
 #include "backend/layer_inputs.hpp"
 #include "calib/hidden_states.hpp"
 #include "comm/agree.hpp"
 #include "core/memory.hpp"
 #include "core/threads.hpp"
+#include "pipeline/block_reader.hpp"
 #include "pipeline/evaluation.hpp"
 #include "pipeline/from_statistics.hpp"
 #include "pipeline/job.hpp"
+#include "pipeline/measure_widths.hpp"
 #include "pipeline/predict.hpp"
 #include "pipeline/report_lines.hpp"
 #include "pipeline/run_record.hpp"
 
 namespace constrictor::pipeline {
 namespace {
-
-/// Reads the next block while this one is worked on.
-class BlockReader {
- public:
-  BlockReader(const comm::Communicator& ranks, const Job& job, backend::Backend& backend)
-      : ranks_(ranks), job_(job), backend_(backend) {
-    start(0);
-  }
-  /// Collective. The block `index`; reading of the next one begins.
-  Block next(Index index, SecondsByPhase& seconds) {
-    const PhaseTimer timer(seconds, "load");
-    Block block = comm::agree(ranks_, [&] { return pending_.get(); });
-    if (index + 1 < job_.model().blocks) start(index + 1);
-    return block;
-  }
-
- private:
-  void start(Index index) {
-    pending_ = std::async(std::launch::async, [this, index] {
-      use_one_thread_here();  // the others are at work
-      Block block = job_.checkpoint.load_block(index, job_.products);
-      backend_.stage(block);
-      return block;
-    });
-  }
-  const comm::Communicator& ranks_;
-  const Job& job_;
-  backend::Backend& backend_;
-  std::future<Block> pending_;
-};
-
-calib::HiddenStates embedded(const comm::Communicator& ranks, const Job& job,
-                             const calib::Shard& shard, backend::Backend& backend) {
-  return comm::agree(ranks, [&] {
-    const auto ids =
-        read_only(job.calibration.ids.view()).rows_from(shard.first_sequence, shard.my_sequences());
-    return calib::HiddenStates(shard, backend.embed(job.checkpoint.load_ends(), ids));
-  });
-}
 
 void keep_statistics(const backend::LayerInputs& inputs, io::BlockRecord& record) {
   const auto stacked = [](Matrix<float>& all, const Matrix<float>& page) {
@@ -181,14 +142,12 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
   return all_warnings;
 }
 
-void run(const comm::Communicator& ranks, const Job& job, backend::Backend& backend,
+void run(const comm::Communicator& ranks, Job& job, backend::Backend& backend,
          RunRecord& record, SecondsByPhase& seconds, Screen& screen) {
   std::vector<std::string> warnings;
   if (record.blocks_done() < job.model().blocks) {
-    const auto shard =
-        calib::shard_of(job.calibration.sequences(), job.calibration.length(), job.spec.run.lanes,
-                        ranks.size(), ranks.rank(), backend.chunk_tokens());
-    Walk walk{ranks, job, backend, embedded(ranks, job, shard, backend)};
+    if (job.spec.quant.budget.on()) settle_widths(ranks, backend, job, seconds, screen, record);
+    Walk walk{ranks, job, backend, embedded(ranks, job, backend)};
     const auto full_pinned = backend.pinned(walk.states.full.view()),
                quant_pinned = backend.pinned(walk.states.quant.view());
     warnings = quantize_blocks(walk, record, seconds, screen);
@@ -221,7 +180,7 @@ void run(const comm::Communicator& ranks, const Job& job, backend::Backend& back
 void quantize_model(const comm::Communicator& ranks, const RunSpec& spec,
                     const QuantizeOptions& options, Screen& screen) {
   if (!options.from_statistics.empty()) return quantize_statistics(ranks, spec, options, screen);
-  const Job job = open_job(ranks, spec);
+  Job job = open_job(ranks, spec);
   const Prediction prediction = predict(ranks, job);
   if (options.dry_run) return show_prediction(job, prediction, screen);
   screen.header(header_lines(ranks, job, prediction, options.device.description, options.threads));

@@ -28,10 +28,17 @@ namespace {
 
 std::string number(Index n) { return std::to_string(n); }
 
+std::string width_words(const QuantSpec& q) {
+  if (!q.budget.on()) return std::to_string(q.bits) + " bits";
+  std::string list;
+  for (const int bits : q.budget.choices) list += (list.empty() ? "" : ", ") + number(bits);
+  return text("%g bits on average of ", q.budget.average) + list;
+}
+
 }  // namespace
 
 std::string method_words(const QuantSpec& q) {
-  std::string words = std::string(word(q.method)) + ", " + std::to_string(q.bits) + " bits, " +
+  std::string words = std::string(word(q.method)) + ", " + width_words(q) + ", " +
                       (q.group_size > 0 ? "groups of " + number(q.group_size) : "one scale a row") +
                       ", " + (q.symmetric ? "symmetric" : "asymmetric") + ", grid " +
                       std::string(word(q.grid));

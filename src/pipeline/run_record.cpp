@@ -9,6 +9,7 @@
 #include "core/memory.hpp"
 #include "core/threads.hpp"
 #include "data/words.hpp"
+#include "io/widths_file.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -112,6 +113,19 @@ std::optional<std::vector<Scores>> RunRecord::stored_scores(const std::vector<To
         found.push_back(scores);
   if (found.size() != sets.size()) return std::nullopt;
   return found;
+}
+
+std::vector<LayerWidths> RunRecord::stored_widths() const {
+  const auto path = std::filesystem::path(folder_path_) / "widths.json";
+  return comm::agree(ranks_, [&] {
+    return std::filesystem::exists(path) ? io::read_widths(path) : std::vector<LayerWidths>();
+  });
+}
+
+void RunRecord::keep_widths(double average, const std::vector<LayerWidths>& layers) {
+  comm::agree_on_root(ranks_, [&] {
+    io::write_widths(std::filesystem::path(folder_path_) / "widths.json", average, layers);
+  });
 }
 
 void RunRecord::write_block(io::BlockRecord record, double eta_seconds) {

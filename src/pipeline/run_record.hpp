@@ -7,6 +7,7 @@
 
 #include "comm/communicator.hpp"
 #include "core/timer.hpp"
+#include "data/layer_widths.hpp"
 #include "io/run_folder.hpp"
 #include "pipeline/job.hpp"
 #include "pipeline/screen.hpp"
@@ -36,6 +37,10 @@ class RunRecord {
 
   /// The scores of these token files from an earlier execution, when all of them are there.
   std::optional<std::vector<Scores>> stored_scores(const std::vector<Tokens>& sets, bool kl) const;
+
+  /// Collective. The widths that an earlier execution chose; none when it did not come that far.
+  std::vector<LayerWidths> stored_widths() const;
+  void keep_widths(double average, const std::vector<LayerWidths>& layers);  // collective
 
   /// Collective. Returns while rank 0 is still writing: compressing a large block takes as long as
   /// quantizing it on a device. A failure shows at the next collective call here.

@@ -105,6 +105,14 @@ SecondsByPhase predicted_seconds(const Job& job, double flops, int ranks) {
     operations["factor"] += work.factor(drift);
     operations["solve"] += work.solve(job.specs[static_cast<std::size_t>(b)]);
     operations["advance"] += tokens * work.forward(length);
+    if (job.spec.quant.budget
+            .on()) {  // measure_widths.cpp: solvers at every width, each layer alone
+      const auto& specs = job.specs[static_cast<std::size_t>(b)];
+      operations["widths"] +=
+          tokens * (1 + real(job.roles.size())) * work.forward(length) +
+          tokens * work.statistics(length, false) + work.factor(false) +
+          real(static_cast<Index>(job.spec.quant.budget.choices.size())) * work.solve(specs);
+    }
   }
   const double paths = job.spec.evaluation.kl ? 2 : 1;
   for (const Tokens& set : job.evaluation)

@@ -12,7 +12,7 @@ Solution<T> solve_gptq(View<const T> W, const InputSide<T>& input, const OutputS
   const auto target = target_weight<T>(live.view(), input, spec);
   Solution<T> solution;
   solution.grid = fit_grid<T>(target.view(), metric_of(input), grid_settings(spec));
-  solution.codes = sweep<T>(target.view(), input, solution.grid);
+  solution.codes = sweep<T>(target.view(), input, solution.grid, spec.beam);
   finish<T>(live.view(), input, nullptr, spec, solution);
   return solution;
 }

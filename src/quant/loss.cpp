@@ -54,8 +54,9 @@ Matrix<T> Objective<T>::input_product(View<const T> M) const {
 }
 
 template <class T>
-double Objective<T>::loss(View<const T> Q, View<const T> QH, std::vector<double>* row_loss) const {
-  const auto gradient = weighted(difference<T>(QH, weight_product_.view()));
+double Objective<T>::loss(View<const T> Q, View<const T> QH, std::vector<double>* row_loss,
+                          Matrix<T>* R) const {
+  auto gradient = weighted(difference<T>(QH, weight_product_.view()));
   double total = 0;
   if (row_loss != nullptr) row_loss->clear();
   for (Index r = 0; r < W.rows; ++r) {
@@ -64,6 +65,12 @@ double Objective<T>::loss(View<const T> Q, View<const T> QH, std::vector<double>
     if (row_loss != nullptr) row_loss->push_back(row);
     total += row;
   }
+  if (R == nullptr) return total;
+  for (Index i = 0; i < gradient.size(); ++i) {
+    T& r = gradient.data()[i];
+    r = drift_.empty() ? -r : drift_.data()[i] - r;
+  }
+  *R = std::move(gradient);
   return total;
 }
 

@@ -17,8 +17,10 @@ class Objective {
 
   /// M H_in, [rows x in].
   Matrix<T> input_product(View<const T> M) const;
-  /// L(Q) from Q and QH = Q H_in; with `row_loss` [rows] the contribution of each row.
-  double loss(View<const T> Q, View<const T> QH, std::vector<double>* row_loss = nullptr) const;
+  /// L(Q) from Q and QH = Q H_in; with `row_loss` [rows] the contribution of each row, with `R` the
+  /// residual that belongs to it.
+  double loss(View<const T> Q, View<const T> QH, std::vector<double>* row_loss = nullptr,
+              Matrix<T>* R = nullptr) const;
   /// R = H_out (W - Q) H_in + H_out W D, minus half the gradient of L, from QH = Q H_in.
   Matrix<T> residual(View<const T> QH) const;
   /// tr(H_out W H_in W'), what losses are relative to.

@@ -32,29 +32,37 @@ DeviceMatrix<float> group_products(const device::Context& gpu, const DeviceObjec
   return products;
 }
 
+kernels::Passes limit_of(const RefineSettings& settings) {
+  return {settings.passes, static_cast<float>(settings.gain)};
+}
+
 void descend_one_sided(const device::Context& gpu, const DeviceObjective& objective,
-                       DeviceView<const float> Z, DeviceView<const float> ZH, Index passes,
-                       DeviceView<float> slope, DeviceView<float> scale) {
+                       DeviceView<const float> Z, DeviceView<const float> ZH,
+                       const RefineSettings& settings, DeviceView<float> slope,
+                       DeviceView<float> scale) {
   const Index groups = scale.cols;
+  const kernels::Passes limit = limit_of(settings);
   if (groups == 1) {
     DeviceMatrix<float> products(gpu, Z.rows, 1, "products of rows");
     kernels::group_dots(gpu.main(), ZH, Z, Z.cols, products.view());
-    kernels::descend_rows(gpu.main(), products.view(), passes, slope, scale);
+    kernels::descend_rows(gpu.main(), products.view(), limit, slope, scale);
     return;
   }
   const Index batch = std::max<Index>(1, most_products / (groups * groups));
   for (Index first = 0; first < Z.rows; first += batch) {
     const Index rows = std::min(batch, Z.rows - first);
     const auto products = group_products(gpu, objective, Z.rows_from(first, rows), groups);
-    kernels::descend_rows(gpu.main(), products.view(), passes, slope.rows_from(first, rows),
+    kernels::descend_rows(gpu.main(), products.view(), limit, slope.rows_from(first, rows),
                           scale.rows_from(first, rows));
   }
 }
 
 void descend_two_sided(const device::Context& gpu, const DeviceObjective& objective,
-                       DeviceView<const float> Z, DeviceView<const float> ZH, Index passes,
-                       DeviceView<float> slope, DeviceView<float> scale) {
+                       DeviceView<const float> Z, DeviceView<const float> ZH,
+                       const RefineSettings& settings, DeviceView<float> slope,
+                       DeviceView<float> scale) {
   const DeviceHeads& side = objective.heads();
+  const kernels::Passes limit = limit_of(settings);
   const kernels::HeadRows heads{side.H.view(), side.order.view()};
   const Index d = side.size, in = Z.cols, groups = scale.cols;
   if (groups == 1) {
@@ -62,16 +70,17 @@ void descend_two_sided(const device::Context& gpu, const DeviceObjective& object
     linalg::gemm_batched<float, float>(gpu, Transpose::no, Transpose::yes, 1, ZH.rows_from(0, d),
                                        Z.rows_from(0, d), 0, products.view().rows_from(0, d),
                                        {side.count, d * in, d * in, d * d});
-    kernels::descend_heads(gpu.main(), read_only(products.view()), heads, passes, slope, scale);
+    kernels::descend_heads(gpu.main(), read_only(products.view()), heads, limit, slope, scale);
     return;
   }
   const auto products = group_products(gpu, objective, Z, groups);
   DeviceMatrix<float> change(gpu, side.count, in, "changes of rows"),
       moved(gpu, side.count, in, "changes of rows times H_in");
-  for (Index step = 0; step < passes * d; ++step) {
+  DeviceMatrix<float> progress(gpu, side.count, 3, "gains of heads");
+  for (Index step = 0; step < limit.most * d; ++step) {
     const Index position = step % d;
-    kernels::descend_position(gpu.main(), products.view(), heads, position, Z, slope, scale,
-                              change.view());
+    kernels::descend_position(gpu.main(), products.view(), heads, {position, step / d, limit.gain},
+                              Z, slope, scale, progress.view(), change.view());
     gemm<float, float>(gpu, Transpose::no, Transpose::no, 1, read_only(change.view()),
                        objective.H_in(), 0, moved.view());
     kernels::spread_position(gpu.main(), heads, position, read_only(moved.view()), Z, slope);
@@ -82,25 +91,11 @@ double sum(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.);
 }
 
-/// Puts back the scales and losses of every `unit` rows whose loss rose (or is NaN).
-void restore_where_worse(const device::Context& gpu, Index unit, DeviceView<const float> old_scale,
-                         const std::vector<double>& before, std::vector<double>& after,
-                         DeviceView<float> scale) {
-  const Index rows = scale.rows;
-  const auto loss = [&](const std::vector<double>& losses, Index first) {
-    return std::accumulate(losses.begin() + first, losses.begin() + first + unit, 0.);
-  };
-  for (Index first = 0; first < rows; first += unit) {
-    if (loss(after, first) <= loss(before, first)) continue;
-    std::copy_n(before.begin() + first, unit, after.begin() + first);
-    device::copy<float>(old_scale.rows_from(first, unit), scale.rows_from(first, unit), gpu.main());
-  }
-}
-
 }  // namespace
 
 Refinement refine_scales(const device::Context& gpu, const DeviceObjective& objective,
-                         DeviceView<const std::uint8_t> codes, Index passes, DeviceGrid& grid) {
+                         DeviceView<const std::uint8_t> codes, const RefineSettings& settings,
+                         DeviceGrid& grid) {
   Refinement result;
   if (codes.size() == 0) return result;
   const Index groups = grid.groups(), rows = codes.rows;
@@ -122,7 +117,7 @@ Refinement refine_scales(const device::Context& gpu, const DeviceObjective& obje
   const auto before = losses();
   result.row_loss = before;
   result.loss_before = result.loss_after = sum(before);
-  if (passes == 0) return result;
+  if (settings.passes == 0) return result;
 
   DeviceMatrix<float> slope(gpu, rows, groups, "slopes of scales");
   kernels::group_dots(gpu.main(), objective.residual(read_only(QH.view())).view(), z,
@@ -130,12 +125,12 @@ Refinement refine_scales(const device::Context& gpu, const DeviceObjective& obje
   const auto old_scale = device::copied<float>(gpu, grid.scale.view(), "scales before refinement");
   const bool two_sided = objective.heads().count > 0;
   if (two_sided)
-    descend_two_sided(gpu, objective, z, ZH.view(), passes, slope.view(), grid.scale.view());
+    descend_two_sided(gpu, objective, z, ZH.view(), settings, slope.view(), grid.scale.view());
   else
-    descend_one_sided(gpu, objective, z, ZH.view(), passes, slope.view(), grid.scale.view());
+    descend_one_sided(gpu, objective, z, ZH.view(), settings, slope.view(), grid.scale.view());
   result.row_loss = losses();
-  restore_where_worse(gpu, two_sided ? objective.heads().size : 1, old_scale.view(), before,
-                      result.row_loss, grid.scale.view());
+  restore_where_worse<float>(gpu, two_sided ? objective.heads().size : 1, old_scale.view(), before,
+                             result.row_loss, grid.scale.view());
   result.loss_after = sum(result.row_loss);
   return result;
 }

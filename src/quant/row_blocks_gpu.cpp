@@ -9,13 +9,11 @@
 #include "quant/sweep_gpu.hpp"
 
 namespace constrictor::quant {
-namespace {
 
 using device::DeviceMatrix;
 using linalg::gemm;
 using linalg::Transpose;
 
-/// Row of the layer of every row in work order: position 0 of all heads, position 1 of all, ...
 std::vector<std::int32_t> rows_by_position(const std::vector<const OutputSide<float>*>& heads,
                                            Index d) {
   std::vector<std::int32_t> rows;
@@ -28,14 +26,6 @@ std::vector<std::int32_t> rows_by_position(const std::vector<const OutputSide<fl
     }
   return rows;
 }
-
-/// Row p of the view is position p of head 0; the other heads follow a row of memory further each.
-template <class T>
-DeviceView<T> first_head(DeviceView<T> M, Index heads) {
-  return {M.data, M.rows / heads, M.cols, M.stride * heads};
-}
-
-}  // namespace
 
 Matrix<float> spreading_factors(const std::vector<const OutputSide<float>*>& heads, Index block) {
   const Index d = heads.front()->U.rows();

@@ -22,4 +22,14 @@ BlockwiseResult solve_row_blocks(const device::Context& gpu, DeviceView<const fl
 /// for blocks B and later rows R, zeros elsewhere; [heads d x d]. What row blocks are spread with.
 Matrix<float> spreading_factors(const std::vector<const OutputSide<float>*>& heads, Index block);
 
+/// Row of the layer of every row in work order: position 0 of all heads, position 1 of all, ...
+std::vector<std::int32_t> rows_by_position(const std::vector<const OutputSide<float>*>& heads,
+                                           Index d);
+
+/// Row p of the view is position p of head 0; the other heads follow a row of memory further each.
+template <class T>
+DeviceView<T> first_head(DeviceView<T> M, Index heads) {
+  return {M.data, M.rows / heads, M.cols, M.stride * heads};
+}
+
 }  // namespace constrictor::quant

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "quant/solvers.hpp"
 
+#include "data/stages.hpp"
 #include "linalg/gemm.hpp"
-#include "quant/loss.hpp"
+#include "quant/polish.hpp"
 #include "quant/refine.hpp"
+#include "quant/zeros.hpp"
 
 namespace constrictor::quant {
 
@@ -14,6 +16,7 @@ const Solver<T>& solver(Method method) {
       {Method::gptq, {.factor = true, .output = false}, solve_gptq<T>},
       {Method::boa, {.factor = true, .output = true}, solve_turboboa<T>},  // N = 1
       {Method::turboboa, {.factor = true, .output = true}, solve_turboboa<T>},
+      {Method::two_stage, {.factor = true, .output = true}, solve_turboboa<T>},
   };
   for (const auto& entry : solvers)
     if (entry.method == method) return entry;
@@ -48,12 +51,32 @@ void finish(View<const T> W, const InputSide<T>& input, const OutputSide<T>* out
     const auto product = objective.input_product(rounded.view());
     solution.loss_rounding = objective.loss(rounded.view(), product.view());
   }
-  auto refinement = refine_scales<T>(
-      objective, solution.codes.view(), spec.refine_passes,
-      output != nullptr ? output->order : std::vector<std::int32_t>{}, solution.grid);
-  solution.loss_before = refinement.loss_before;
-  solution.loss_after = refinement.loss_after;
-  solution.row_loss = std::move(refinement.row_loss);
+
+  Fit<T> fit(objective, output != nullptr ? output->order : std::vector<std::int32_t>{},
+             std::move(solution.codes), std::move(solution.grid));
+  for (const Stage stage : stages_of(spec)) {
+    switch (stage) {
+      case Stage::solver:
+        break;
+      case Stage::refine:
+        refine_scales<T>(fit, {.passes = spec.refine_passes, .gain = spec.refine_gain});
+        break;
+      case Stage::zeros:
+        refine_zeros(fit);
+        break;
+      case Stage::polish:
+        polish(fit);
+        break;
+    }
+    solution.loss_by_stage.push_back(fit.loss);
+  }
+  solution.loss_before = solution.loss_by_stage.front();
+  solution.loss_after = solution.loss_by_stage.back();
+  solution.row_loss = std::move(fit.row_loss);
+  solution.codes = std::move(fit.codes);
+  solution.grid = std::move(fit.grid);
+  solution.frozen_scales = frozen_scales<T>(solution.codes.view(), solution.grid);
+
   const auto Q = dequantize<T>(solution.codes.view(), solution.grid);
   solution.column_energy.assign(static_cast<std::size_t>(W.cols), 0);
   for (Index r = 0; r < W.rows; ++r)

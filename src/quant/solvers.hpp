@@ -16,8 +16,10 @@ template <class T>
 struct Solution {
   Matrix<std::uint8_t> codes;  // [rows x in], original order
   Grid<T> grid;                // scale and zero as stored
-  double loss_before = 0;      // L(Q) before scale refinement
+  double loss_before = 0;      // L(Q) before refinement and polish
   double loss_after = 0;
+  std::vector<double> loss_by_stage;  // L after each of stages_of(spec)
+  Index frozen_scales = 0;            // groups of a row whose codes all equal the zero point
   double loss_rounding = 0;           // L of plain rounding of W on the grids before refinement
   double loss_scale = 0;              // tr(H_out W H_in W')
   std::vector<double> row_loss;       // [rows]
@@ -69,7 +71,7 @@ Matrix<T> live_weight(View<const T> W, const InputSide<T>& input);
 /// W* = W + W shift when the drift is exact, else W.
 template <class T>
 Matrix<T> target_weight(View<const T> W, const InputSide<T>& input, const QuantSpec& spec);
-/// Refines the scales of `solution` (codes and grid set) and fills in its losses.
+/// Takes `solution` (codes and grid set) through the stages of `spec` and fills in its losses.
 template <class T>
 void finish(View<const T> W, const InputSide<T>& input, const OutputSide<T>* output,
             const QuantSpec& spec, Solution<T>& solution);

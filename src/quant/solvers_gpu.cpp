@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "data/stages.hpp"
 #include "kernels/loss_sums.hpp"
 #include "linalg/gemm_gpu.hpp"
-#include "quant/refine_gpu.hpp"
+#include "quant/fit.hpp"
+#include "quant/polish_gpu.hpp"
 #include "quant/row_blocks_gpu.hpp"
 #include "quant/sweep_gpu.hpp"
 
@@ -38,12 +40,45 @@ double sum(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.);
 }
 
-/// Refines the scales, finds the losses, brings everything to the host. The objective is two-sided
-/// where `heads` are given.
+/// Stages of `spec` after the solver (quant/solvers.cpp has them for the host); their losses.
+void run_stages(const device::Context& gpu, const DeviceObjective& objective, const QuantSpec& spec,
+                const std::vector<const OutputSide<float>*>& heads, DeviceView<std::uint8_t> codes,
+                DeviceGrid& grid, Solution<float>& solution) {
+  const RefineSettings settings{.passes = spec.refine_passes, .gain = spec.refine_gain};
+  const auto stages = stages_of(spec);
+  Refinement last;
+  const auto take = [&](Refinement done) {
+    if (solution.loss_by_stage.empty()) solution.loss_by_stage.push_back(done.loss_before);
+    last = std::move(done);
+    solution.loss_by_stage.push_back(last.loss_after);
+  };
+  for (const Stage stage : stages) switch (stage) {
+      case Stage::solver:
+        break;  // its loss is known to what follows
+      case Stage::refine:
+        take(refine_scales(gpu, objective, read_only(codes), settings, grid));
+        break;
+      case Stage::polish:
+        take(polish(gpu, objective, heads, grid, codes));
+        break;
+      case Stage::zeros:
+        throw Bug("zero points are refined on the CPU only");
+    }
+  if (stages.size() == 1) {
+    take(refine_scales(gpu, objective, read_only(codes), {.passes = 0}, grid));
+    solution.loss_by_stage.pop_back();
+  }
+  solution.loss_before = solution.loss_by_stage.front();
+  solution.loss_after = solution.loss_by_stage.back();
+  solution.row_loss = std::move(last.row_loss);
+}
+
+/// Goes through the stages, finds the losses, brings everything to the host. The objective is
+/// two-sided where `heads` are given.
 Solution<float> finished(const device::Context& gpu, DeviceView<const float> W,
                          const DeviceProblem& problem,
                          const std::vector<const OutputSide<float>*>& heads,
-                         const DeviceMatrix<std::uint8_t>& codes, DeviceGrid& grid) {
+                         DeviceMatrix<std::uint8_t>& codes, DeviceGrid& grid) {
   const DeviceHeads sides(gpu, heads, W.rows);
   const DeviceObjective objective(gpu, W, *problem.input, sides);
   Solution<float> solution;
@@ -56,10 +91,7 @@ Solution<float> finished(const device::Context& gpu, DeviceView<const float> W,
     const auto product = objective.input_product(read_only(Q.view()));
     solution.loss_rounding = sum(objective.row_losses(read_only(Q.view()), product.view()));
   }
-  auto refinement = refine_scales(gpu, objective, codes.view(), problem.spec->refine_passes, grid);
-  solution.loss_before = refinement.loss_before;
-  solution.loss_after = refinement.loss_after;
-  solution.row_loss = std::move(refinement.row_loss);
+  run_stages(gpu, objective, *problem.spec, heads, codes.view(), grid, solution);
 
   kernels::dequantize(gpu.main(), codes.view(), grid.rows(), Q.view());
   DeviceMatrix<double> energy(gpu, 1, W.cols, "energies of columns");
@@ -68,6 +100,7 @@ Solution<float> finished(const device::Context& gpu, DeviceView<const float> W,
   solution.column_energy.assign(columns.values().begin(), columns.values().end());
   solution.codes = device::downloaded<std::uint8_t>(gpu, codes.view());
   solution.grid = downloaded(gpu, grid, problem.spec->bits);
+  solution.frozen_scales = frozen_scales<float>(solution.codes.view(), solution.grid);
   return solution;
 }
 

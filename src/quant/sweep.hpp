@@ -10,8 +10,10 @@ namespace constrictor::quant {
 ///   side               U (and P) in sweep order; its `order` is applied here and undone
 ///   grid               of the same rows, groups of the original order (static groups)
 /// Panels of 128 columns: the recursion inside a panel in registers (kernels/column_sweep), one
-/// product for everything to its right.
+/// product for everything to its right. `beam` > 1: each row keeps that many prefixes, the cheapest
+/// one wins (quant/beam_sweep.hpp); not with P.
 template <class T>
-Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid<T>& grid);
+Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid<T>& grid,
+                           Index beam = 1);
 
 }  // namespace constrictor::quant

@@ -79,7 +79,7 @@ Solution<T> solve_turboboa(View<const T> W, const InputSide<T>& input, const Out
       copy_rows<T>(rows_of(grid.scale), block.scale.view());
       copy_rows<T>(rows_of(grid.zero), block.zero.view());
     }
-    const auto block_codes = sweep<T>(B, input, block);
+    const auto block_codes = sweep<T>(B, input, block, spec.beam);
     copy_rows<std::uint8_t>(block_codes.view(), codes.view().rows_from(first, n));
     if (rest == 0) continue;
 

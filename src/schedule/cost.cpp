@@ -3,9 +3,10 @@
 
 namespace constrictor::schedule {
 
-double factor_cost(Index inputs) {
+double factor_cost(Index inputs, Order order) {
   const auto n = static_cast<double>(inputs);
-  return n * n * n;  // potrf 1/3, inverse 1/3, second factor 1/3
+  // potrf 1/3, inverse 1/3, second factor 1/3
+  return n * n * n * (order == Order::pivoted ? 4. / 3 : 1.);
 }
 
 double rows_cost(const QuantSpec& spec, Index rows, Index inputs) {
@@ -13,9 +14,13 @@ double rows_cost(const QuantSpec& spec, Index rows, Index inputs) {
   constexpr double candidates = 200;  // 100 shrinks x 2 zeros, each a pass over the row
   double per_row = candidates * n;
   if (spec.grid == GridSearch::hessian) per_row += 16 * n * n;  // candidates that pruning leaves
-  if (spec.method != Method::rtn) per_row += n * n / 2;         // sweep and trailing products
-  if (spec.drift != Drift::none) per_row += n * n;              // the panel of P rides along
-  per_row += static_cast<double>(spec.refine_passes) * n * n;   // W H of the refinement
+  if (spec.method != Method::rtn)                               // sweep and trailing products
+    per_row += static_cast<double>(spec.beam) * n * n / 2;
+  if (spec.drift != Drift::none) per_row += n * n;  // the panel of P rides along
+  const auto rounds = static_cast<double>(spec.polish);
+  if (spec.refine_passes > 0) per_row += (1 + rounds) * n * n;  // W H of the refinement
+  per_row += rounds * n * n;                                    // of the polish
+  if (spec.refine_zeros) per_row += (1 + rounds) * n * n;       // of the zeros tried
   per_row += n * n;                                             // losses
   return static_cast<double>(rows) * per_row;
 }

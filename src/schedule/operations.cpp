@@ -48,6 +48,7 @@ double sum_operations(const SumShape& s, Index sequences, Index length) {
 double factor_operations(const SideWork& side) {
   const double n3 = cube(side.inputs);
   double operations = side.factor ? 2 * n3 / 3 : 0;
+  if (side.factor && side.pivoted) operations += n3 / 3;
   if (side.panel) operations += 4 * n3 / 3;
   if (side.shift) operations += side.panel ? n3 : 2 * n3;
   return operations;
@@ -55,14 +56,16 @@ double factor_operations(const SideWork& side) {
 
 double solve_operations(const QuantSpec& spec, const RowWork& work) {
   const double n2 = square(work.inputs), dn = real(work.head_rows) * real(work.inputs);
-  double a_row = spec.method == Method::rtn ? 0 : n2;
+  double a_row = spec.method == Method::rtn ? 0 : real(spec.beam) * n2;
   if (spec.grid == GridSearch::hessian) a_row += 3 * n2;
   a_row += 6 * n2;
   const bool panel = work.drift && spec.drift == Drift::sequential && spec.method != Method::rtn;
   if (work.drift) a_row += 2 * n2;
   if (panel) a_row += n2;
+  a_row += 2 * n2 * real(spec.polish);
   if (work.head_rows > 0)
-    a_row += dn + 8 * dn + 2 * dn * real(spec.refine_passes) + (panel ? 2 * n2 : 0);
+    a_row += dn + 8 * dn + 2 * dn * real(spec.refine_passes * (1 + spec.polish)) +
+             4 * dn * real(spec.polish) + (panel ? 2 * n2 : 0);
   return real(work.rows) * a_row;
 }
 

@@ -28,20 +28,25 @@ double sum_operations(const SumShape& shape, Index sequences, Index length);
 /// One input side H [n x n].
 struct SideWork {
   Index inputs = 0;
-  bool factor = true;  // H = R R' and U = R^-1: n³/3 each
-  bool panel = false;  // P = triu(D U', 1) U: n³ and n³/3
-  bool shift = false;  // alpha D H^-1 = (D U') U: n³ more (2 n³ without a panel)
+  bool factor = true;    // H = R R' and U = R^-1: n³/3 each
+  bool panel = false;    // P = triu(D U', 1) U: n³ and n³/3
+  bool shift = false;    // alpha D H^-1 = (D U') U: n³ more (2 n³ without a panel)
+  bool pivoted = false;  // the order is that of one more factorization: n³/3
 };
 double factor_operations(const SideWork& side);
 
 /// Quantizing `rows` rows of n inputs, per row:
-///   n² for the sweep with its trailing products, n² more with drift (the panel of P);
+///   n² for the sweep with its trailing products and each prefix of a beam, n² more with drift (the
+///     panel of P);
 ///   3 n² for a grid search by H: W R and Z R for two zero points; what pruning leaves to be
 ///     scored depends on the data and is not counted;
 ///   2 n² each for W H, Z H and the plain rounding's Q H, and for W D with drift;
 ///   `head_rows` > 0, rows of a head with an output side of d rows: d n for the update of later
 ///     rows, 2 d n for each of four products with H_out and for each pass of refinement, 2 n² for
-///     the shift with drift.
+///     the shift with drift;
+///   2 n² (and 4 d n) for each round of polish: the codes it changes are few. What trying zero
+///   points
+///     takes hangs on the groups and is not counted.
 struct RowWork {
   Index rows = 0;
   Index inputs = 0;

@@ -36,6 +36,7 @@ Matrix<bfloat16> narrowed(const Matrix<float>& X) { return converted<bfloat16>(X
 BlockTrace trace_of(const Matrix<float>& X, const Settings& settings, std::mt19937_64& engine) {
   BlockTrace trace;
   trace.attention_input = X;
+  trace.attention.scale = 1.f / std::sqrt(static_cast<float>(settings.head_dim));
   trace.query = gaussian(X.rows(), settings.heads * settings.head_dim, 1, engine);
   trace.key = gaussian(X.rows(), settings.kv_heads * settings.head_dim, 1, engine);
   return trace;

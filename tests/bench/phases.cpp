@@ -9,7 +9,9 @@
 #include "kernels/column_sweep.hpp"
 #include "linalg/factor.hpp"
 #include "linalg/gemm.hpp"
+#include "linalg/pivoted_order.hpp"
 #include "quant/loss.hpp"
+#include "quant/polish.hpp"
 #include "quant/refine.hpp"
 #include "quant/solvers.hpp"
 #include "quant/sweep.hpp"
@@ -19,7 +21,7 @@ namespace {
 
 constexpr Index tile_rows =
     128;  // rows that the program quantizes together (pipeline/solve_block.cpp)
-constexpr Index group_size = 128;
+constexpr Index group_size = 128, small_group = 32;
 
 double real(Index n) { return static_cast<double>(n); }
 
@@ -67,30 +69,38 @@ class PhaseList {
                         if (!linalg::inverse_factor<float>(in_.side.H.view(), U->view()))
                           throw Bug("no factor");
                       }});
+    const auto order = std::make_shared<std::vector<std::int32_t>>();
+    phases.push_back({"pivoted order", Kind::factor, n_ * n_ * n_ / 3, reference, [this, order] {
+                        if (!linalg::pivoted_order<float>(in_.side.H.view(), *order))
+                          throw Bug("no order");
+                      }});
     phases.push_back({"drift propagator", Kind::factor, operations, reference, [this, U] {
                         *U = linalg::drift_propagator<float>(in_.D.view(), in_.side.U.view());
                       }});
   }
 
   void sweeps() {
-    const auto add = [&](const char* name, double operations, bool drift) {
+    const auto add = [&](const char* name, double operations, bool drift, Index beam) {
       const auto side = std::make_shared<InputSide<float>>();
       side->U = in_.side.U;
       if (drift) side->P = in_.side.P;
       const auto grids = std::make_shared<std::vector<quant::Grid<float>>>(grids_of(0, tile_rows));
-      phases.push_back({name, Kind::sweep, operations, layer_product(), [this, side, grids] {
+      phases.push_back({name, Kind::sweep, operations, layer_product(), [this, side, grids, beam] {
                           for_each_tile(in_.W, tile_rows, [&](View<const float> W, Index t) {
-                            quant::sweep<float>(W, *side, (*grids)[static_cast<std::size_t>(t)]);
+                            quant::sweep<float>(W, *side, (*grids)[static_cast<std::size_t>(t)],
+                                                beam);
                           });
                         }});
     };
-    add("column sweep", rows_ * n_ * n_, false);
-    add("column sweep, drift", 2 * rows_ * n_ * n_, true);
+    add("column sweep", rows_ * n_ * n_, false, 1);
+    add("column sweep, drift", 2 * rows_ * n_ * n_, true, 1);
+    add("column sweep, beam 8", 8 * rows_ * n_ * n_, false, 8);
   }
 
   void searches(bool full) {
     search("grid search, rows", 0);
     if (grouping()) search("grid search, groups", group_size);
+    if (grouping()) search("grid search, groups of 32", small_group);
     if (!full) return;
     phases.push_back(
         {"grid search, full", Kind::grid, 400 * rows_ * n_ * n_, layer_product(), [this] {
@@ -108,6 +118,15 @@ class PhaseList {
     if (!grouping()) return;
     refine("refinement, groups", group_size, false);
     refine("refinement, two-sided groups", group_size, true);
+  }
+
+  /// Stages that follow on a solver's result (quant/solvers.cpp, finish).
+  void descents() {
+    descend("rows", 0, false);
+    descend("two-sided rows", 0, true);
+    if (!grouping()) return;
+    descend("groups", group_size, false);
+    descend("groups of 32", small_group, false);
   }
 
   void layers() {
@@ -154,7 +173,8 @@ class PhaseList {
     std::vector<quant::Grid<float>> grids(static_cast<std::size_t>(pieces(in_.rows, height)));
     const auto settings = quant::grid_settings(in_.grouped(size));
     for_each_tile(in_.W, height, [&](View<const float> W, Index t) {
-      grids[static_cast<std::size_t>(t)] = quant::fit_grid<float>(W, quant::metric_of(in_.side), settings);
+      grids[static_cast<std::size_t>(t)] =
+          quant::fit_grid<float>(W, quant::metric_of(in_.side), settings);
     });
     return grids;
   }
@@ -216,6 +236,41 @@ class PhaseList {
          }});
   }
 
+  /// What the stages start from: one fit a tile, with the objective it belongs to.
+  struct Start {
+    std::unique_ptr<quant::Objective<float>> objective;
+    std::unique_ptr<quant::Fit<float>> fit;
+  };
+
+  void descend(const std::string& what, Index size, bool two_sided) {
+    const Index height = two_sided ? in_.settings.head_dim : tile_rows;
+    const auto starts = std::make_shared<std::vector<Start>>(pieces(in_.rows, height));
+    const auto grids = grids_of(size, height);
+    for_each_tile(in_.W, height, [&](View<const float> W, Index t) {
+      const auto at = static_cast<std::size_t>(t);
+      const bool weighted = two_sided && whole_head(W);
+      Start& start = (*starts)[at];
+      start.objective = std::make_unique<quant::Objective<float>>(
+          W, in_.side.H.view(), in_.side.D.view(),
+          weighted ? in_.output.H.view() : View<const float>{});
+      start.fit = std::make_unique<quant::Fit<float>>(*start.objective, std::vector<std::int32_t>{},
+                                                      quant::sweep<float>(W, in_.side, grids[at]),
+                                                      grids[at]);
+    });
+    const auto add = [&](const std::string& name, double operations, auto step) {
+      phases.push_back(
+          {name + what, Kind::descent, operations, layer_product(), [this, height, starts, step] {
+             for_each_tile(in_.W, height, [&](View<const float>, Index t) {
+               auto fit = *(*starts)[static_cast<std::size_t>(t)].fit;
+               step(fit);
+             });
+           }});
+    };
+    add("4 passes over scales, ", size > 0 ? rows_ * n_ * n_ : 0,
+        [](quant::Fit<float>& fit) { quant::refine_scales(fit, {.passes = 4}); });
+    add("polish, ", 2 * rows_ * n_ * n_, [](quant::Fit<float>& fit) { quant::polish(fit); });
+  }
+
   const Inputs& in_;
   double n_, rows_;
 };
@@ -230,6 +285,7 @@ std::vector<Phase> phases_of(const Inputs& inputs, bool full_search) {
   list->sweeps();
   list->searches(full_search);
   list->refinements();
+  list->descents();
   list->layers();
   auto phases = std::move(list->phases);
   for (Phase& phase : phases) phase.run = [list, run = std::move(phase.run)] { run(); };

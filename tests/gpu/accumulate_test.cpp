@@ -138,6 +138,39 @@ TEST_F(StatisticsOnDevice, RowMetricsAreThoseOfTheOracle) {
   EXPECT_LE(test::error_of(on_host(mean), mean_rotated_back(M.view(), rotating, 101)), 1e-12);
 }
 
+TEST_F(StatisticsOnDevice, MetricsInFrontOfANormInsideTheHead) {
+  SumShape shape = small;
+  shape.drift = shape.value_attention = false;
+  shape.row_metric = shape.qk_norm = true;
+  shape.head_dim = 6, shape.attention_width = shape.heads * 6;
+  BlockTrace t = test::random_trace(shape, 35, 1);
+  t.head_norm = {test::normal_matrix<float>(35, shape.heads * 6, 7),
+                 test::normal_matrix<float>(35, shape.kv_heads * 6, 8),
+                 {1.5f, -0.5f, 2.f, 0.3f, 1.f, -1.2f},
+                 {0.7f, 1.1f, -1.6f, 0.4f, 2.f, 0.9f},
+                 {1.f, 0.3f, 0.01f},
+                 1e-3};
+  const auto weight_of = [&](const std::vector<float>& weight) {
+    return on_device(Matrix<float>(View<const float>{weight.data(), 1, 6, 6}));
+  };
+  const DeviceNorm query_norm{weight_of(t.head_norm.query_weight), {}};
+  const DeviceNorm key_norm{weight_of(t.head_norm.key_weight), {}};
+  auto trace = test::on_device<float>(gpu, t);
+  trace.head_norm.query = on_device(t.head_norm.query);
+  trace.head_norm.key = on_device(t.head_norm.key);
+  trace.head_norm.query_norm = &query_norm;
+  trace.head_norm.key_norm = &key_norm;
+  trace.head_norm.frequencies = t.head_norm.frequencies;
+  trace.head_norm.eps = t.head_norm.eps;
+  BlockSums wanted(shape);
+  DeviceSums found(gpu, shape);
+  for (int chunk = 0; chunk < 2; ++chunk) {
+    accumulate(shape, t, nullptr, 7, Products::float32, wanted);
+    accumulate<float>(gpu, shape, trace, nullptr, 7, found);
+  }
+  EXPECT_LE(test::error_of(test::host_sums(gpu, found), wanted), 3e-6);
+}
+
 /// Block 0 of the demo model on 16 sequences, traces of the oracle's forward, against the golden
 /// statistics (float64).
 TEST_F(StatisticsOnDevice, OfBlock0AreTheGoldenOnes) {
@@ -178,7 +211,7 @@ TEST_F(StatisticsOnDevice, OfBlock0AreTheGoldenOnes) {
   input("mlp.down_proj", Place::down_input, 0);
   input("self_attn.v_proj", Place::value_head, 0);
   input("self_attn.v_proj", Place::value_head, 1);
-  const auto frequencies = model::rope_frequencies(spec);
+  const auto frequencies = model::rope_frequencies(spec, 0);
   const auto query = query_output_hessians(gpu, shape, sums, frequencies, 256);
   const auto key = key_output_hessians(gpu, shape, sums, frequencies, 256);
   for (std::size_t k = 0; k < 2; ++k) {

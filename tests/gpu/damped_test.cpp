@@ -130,9 +130,11 @@ TEST_F(DampedOnDevice, DampingIsRaisedAsOftenAsOnTheCpu) {
 }
 
 TEST_F(DampedOnDevice, TheSecondTryIsInDouble) {
-  Matrix<float> H(13, 13);  // Pascal's: whole numbers, determinant 1, condition about 1e13
+  // Pascal's matrix (whole numbers, condition about 1e13) times 3: its own factor is of whole
+  // numbers and would come out exactly.
+  Matrix<float> H(13, 13);
   for (Index i = 0; i < 13; ++i)
-    for (Index j = 0; j < 13; ++j) H(i, j) = i == 0 || j == 0 ? 1 : H(i - 1, j) + H(i, j - 1);
+    for (Index j = 0; j < 13; ++j) H(i, j) = i == 0 || j == 0 ? 3 : H(i - 1, j) + H(i, j - 1);
   FactorSettings settings;
   settings.damping = 1e-30;
   const auto side = factor_input(gpu, on_device(H), {}, settings, "layer");

@@ -50,6 +50,8 @@ class DeviceForward : public test::OnDevice, public testing::WithParamInterface<
     device::DeviceMatrix<float> y(gpu, x.rows(), device_ends.head.rows(), "logits");
     linalg::gemm<E, float>(gpu, linalg::Transpose::no, linalg::Transpose::yes, 1.0, x.view(),
                            device_ends.head.view(), 0.0, y.view());
+    if (spec.final_soft_cap > 0)
+      kernels::soft_cap(gpu.main(), y.view(), static_cast<float>(spec.final_soft_cap));
     return to_host(y);
   }
 
@@ -86,7 +88,8 @@ class DeviceForward : public test::OnDevice, public testing::WithParamInterface<
 };
 INSTANTIATE_TEST_SUITE_P(Folders, DeviceForward,
                          testing::Values("llama_gqa", "llama_linear", "llama_bias", "opt_before",
-                                         "opt_after"),
+                                         "opt_after", "mistral", "qwen2", "qwen3", "gemma2",
+                                         "gemma3"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST_P(DeviceForward, Embedding) {
@@ -135,10 +138,11 @@ class DeviceAttention : public test::OnDevice, public testing::WithParamInterfac
     const auto query = random(heads * d, 1, 2), key = random(kv_heads * d, 2, 2),
                value = random(kv_heads * d, 3, 1);
     const auto wide = [](const Matrix<E>& m) { return converted<float>(m.view()); };
-    const auto expected =
-        attention(spec, length, wide(query).view(), wide(key).view(), wide(value).view());
+    const auto expected = attention(spec, attention_form(spec, 0), length, wide(query).view(),
+                                    wide(key).view(), wide(value).view());
     const auto q = to_device(query), k = to_device(key), v = to_device(value);
-    const auto found = to_host(attention<E>(gpu, spec, length, q.view(), k.view(), v.view()));
+    const auto found = to_host(
+        attention<E>(gpu, spec, attention_form(spec, 0), length, q.view(), k.view(), v.view()));
     // scores reach 4 sqrt(d), their rounding enters the exponential; values are at most 1, and the
     // weights of a row, rounded each, add up to 1
     const double tolerance = test::float_epsilon * (4 * static_cast<double>(d) + 8);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <limits>
 
 #include "eval/scoring_gpu.hpp"
@@ -18,6 +19,7 @@ class DeviceScoring : public test::OnDevice, public testing::WithParamInterface<
                 full = test::random_matrix(windows * length, width, 2, 2),
                 quant = test::random_matrix(windows * length, width, 3, 2);
   Matrix<std::int32_t> ids{windows, length};
+  float soft_cap = 0;
 
   void SetUp() override {
     for (Index i = 0; i < ids.size(); ++i)
@@ -32,13 +34,15 @@ class DeviceScoring : public test::OnDevice, public testing::WithParamInterface<
     const auto device_head = to_device(converted<E>(read_only(head.view())));
     const auto device_full = to_device(converted<E>(full_of));
     const auto device_quant = to_device(converted<E>(quant_of));
-    return score_windows<E>(gpu, device_head.view(), device_full.view(), device_quant.view(), of);
+    return score_windows<E>(gpu, device_head.view(), device_full.view(), device_quant.view(), of,
+                            soft_cap);
   }
 
   template <class E>
   void expect_equals_cpu(View<const float> of_full) {
     const OutputHead host_head(head.view(),
-                               std::is_same_v<E, float> ? Products::float32 : Products::bfloat16);
+                               std::is_same_v<E, float> ? Products::float32 : Products::bfloat16,
+                               soft_cap);
     const auto expected = score_windows(host_head, of_full, quant.view(), ids.view());
     const auto found = on_device<E>(ids.view(), of_full, quant.view());
     ASSERT_EQ(found.size(), expected.size());
@@ -87,13 +91,36 @@ TEST_P(DeviceScoring, OneByOneIsAllTogether) {
   }
 }
 
+TEST_P(DeviceScoring, TokensEqualCpu) {
+  std::vector<std::int32_t> targets(ids.data(), ids.data() + ids.size());
+  const OutputHead host_head(head.view(), Products::float32, 0);
+  for (std::size_t t = 0; t < targets.size(); t += 3) {  // some are the likeliest
+    Matrix<float> logits(1, vocabulary);
+    host_head.logits(quant.view().rows_from(static_cast<Index>(t), 1), logits.view());
+    targets[t] = static_cast<std::int32_t>(
+        std::max_element(logits.data(), logits.data() + vocabulary) - logits.data());
+  }
+  const auto expected = score_tokens(host_head, quant.view(), targets);
+  const auto device_head = to_device(head), device_quant = to_device(quant);
+  const auto found = score_tokens<float>(gpu, device_head.view(), device_quant.view(), targets, 0.f);
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t t = 0; t < found.size(); ++t) {
+    EXPECT_NEAR(found[t].log_probability, expected[t].log_probability,
+                test::float_epsilon * (8 + 2 * static_cast<double>(width)));
+    EXPECT_EQ(found[t].likeliest, expected[t].likeliest);
+    if (t % 3 == 0) {
+      EXPECT_EQ(found[t].likeliest, 1);
+    }
+  }
+}
+
 struct DeviceScoringRefuses : test::OnDevice {};
 TEST_F(DeviceScoringRefuses, ShapesAndTokensThatDoNotFit) {
   const auto head = to_device(test::random_matrix(9, 4, 1)),
              x = to_device(test::random_matrix(6, 4, 2));
   const Matrix<std::int32_t> ids(2, 3);
   const auto score = [&](DeviceView<const float> full, View<const std::int32_t> of) {
-    return score_windows<float>(gpu, head.view(), full, x.view(), of);
+    return score_windows<float>(gpu, head.view(), full, x.view(), of, 0);
   };
   EXPECT_EQ(score(x.view(), ids.view()).size(), 2u);
   EXPECT_THROW(score(x.view(), ids.view().rows_from(0, 1)), Bug);

@@ -66,23 +66,24 @@ TEST_F(DeviceSoftmaxRows, ShowNanInTheirOwnRowOnly) {
 }
 
 struct AttentionShape {
-  Index sequences, length, head_dim;
+  Index sequences, length, head_dim, window = 0;
+  float soft_cap = 0;
 };
 class DeviceAttentionProbabilities : public test::OnDevice,
                                      public testing::WithParamInterface<AttentionShape> {
  protected:
   template <class E>
   void expect_equals_cpu() {
-    const auto [sequences, length, d] = GetParam();
+    const auto [sequences, length, d, window, soft_cap] = GetParam();
     const Index tokens = sequences * length;
-    const float scale = 0.7f;
+    const AttentionForm form{.scale = 0.7f, .window = window, .soft_cap = soft_cap};
     // two heads side by side, of which the second is looked at
     const auto Q = converted<E>(read_only(test::random_matrix(tokens, 2 * d, 1, 1.5).view()));
     const auto K = converted<E>(read_only(test::random_matrix(tokens, 2 * d, 2, 1.5).view()));
     const auto device_q = to_device(Q), device_k = to_device(K);
     const linalg::AttentionHead<E> head{.q = device_q.view().cols_from(d, d),
                                         .K = device_k.view().cols_from(d, d),
-                                        .scale = scale,
+                                        .form = form,
                                         .length = length};
     DeviceFrame<E> found(gpu, tokens, length, 1);
     linalg::attention_probabilities<E>(gpu, head, found.view());
@@ -91,7 +92,7 @@ class DeviceAttentionProbabilities : public test::OnDevice,
     Matrix<float> expected(tokens, length);
     for (Index s = 0; s < sequences; ++s)
       linalg::attention_probabilities(q.view().block(s * length, d, length, d),
-                                      k.view().block(s * length, d, length, d), scale,
+                                      k.view().block(s * length, d, length, d), form,
                                       expected.view().rows_from(s * length, length));
     const double largest_score = 0.7 * 2.25 * static_cast<double>(d);
     const double tolerance =
@@ -103,7 +104,10 @@ class DeviceAttentionProbabilities : public test::OnDevice,
 INSTANTIATE_TEST_SUITE_P(Shapes, DeviceAttentionProbabilities,
                          testing::Values(AttentionShape{0, 4, 2}, AttentionShape{1, 1, 1},
                                          AttentionShape{3, 7, 5}, AttentionShape{2, 16, 8},
-                                         AttentionShape{2, 515, 3}));
+                                         AttentionShape{2, 515, 3},
+                                         AttentionShape{3, 7, 5, 3, 1.5f},
+                                         AttentionShape{1, 6, 4, 1},
+                                         AttentionShape{2, 515, 3, 100, 2.f}));
 
 TEST_P(DeviceAttentionProbabilities, EqualCpu) {
   expect_equals_cpu<float>();

@@ -24,6 +24,7 @@ inline BlockTrace random_trace(const SumShape& shape, Index tokens, unsigned see
   t.mlp_input = random(shape.hidden);
   t.down_input = random(shape.feed_forward);
   t.output = random(shape.hidden);
+  t.attention.scale = 1.f / std::sqrt(static_cast<float>(shape.head_dim));
   return t;
 }
 
@@ -41,6 +42,7 @@ DeviceTrace<E> on_device(const device::Context& gpu, const BlockTrace& t) {
   d.output_input = layer_input(t.output_input);
   d.mlp_input = layer_input(t.mlp_input);
   d.down_input = layer_input(t.down_input);
+  d.attention = t.attention;
   d.output = device::uploaded<float>(gpu, t.output.view(), "a trace");
   return d;
 }

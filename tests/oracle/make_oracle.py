@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the small model folders and golden numbers of this folder with PyTorch and Transformers; run by hand.
 
-    python tests/oracle/make_oracle.py            # from the repository root; needs torch, transformers, h5py, tokenizers
+    python tests/oracle/make_oracle.py [NAME ...]     # from the repository root; needs torch, transformers, h5py, tokenizers
 
 Every folder holds a tiny random model and golden.h5, float32 arithmetic with eager attention on the stored weights:
     tokens int32 [batch, length]; logits float32 [batch, length, vocab]
@@ -32,6 +32,11 @@ OPT = dict(architectures=["OPTForCausalLM"], model_type="opt", activation_functi
            bos_token_id=2, eos_token_id=2, pad_token_id=1, dropout=0.0, layerdrop=0.0, enable_bias=True,
            layer_norm_elementwise_affine=True, max_position_embeddings=48, num_hidden_layers=2, vocab_size=97,
            use_cache=True, init_std=0.02, _remove_final_layer_norm=False, tie_word_embeddings=True)
+DENSE = dict(attention_dropout=0.0, bos_token_id=0, eos_token_id=1, hidden_act="silu", max_position_embeddings=64, num_hidden_layers=2,
+             hidden_size=32, head_dim=16, num_attention_heads=4, num_key_value_heads=2, intermediate_size=48, rms_norm_eps=1e-5,
+             rope_theta=10000.0, tie_word_embeddings=False, vocab_size=97, use_cache=True, initializer_range=0.02, torch_dtype="float32")
+GEMMA = dict(DENSE, attention_bias=False, hidden_act="gelu_pytorch_tanh", hidden_activation="gelu_pytorch_tanh", pad_token_id=0,
+             bos_token_id=2, rms_norm_eps=1e-6, tie_word_embeddings=True, query_pre_attn_scalar=24, sliding_window=7)
 # name -> config.json as published models have it (rope_scaling and torch_dtype; llama_bias: the newer spelling)
 MODELS = {
     "llama_gqa": dict(LLAMA, hidden_size=40, head_dim=16, num_attention_heads=4, num_key_value_heads=2,
@@ -48,6 +53,17 @@ MODELS = {
                        do_layer_norm_before=True, torch_dtype="float16"),
     "opt_after": dict(OPT, hidden_size=48, word_embed_proj_dim=24, ffn_dim=64, num_attention_heads=3,
                       do_layer_norm_before=False, torch_dtype="float32"),
+    "mistral": dict(DENSE, architectures=["MistralForCausalLM"], model_type="mistral", sliding_window=9, torch_dtype="bfloat16"),
+    "qwen2": dict({key: value for key, value in DENSE.items() if key != "head_dim"}, architectures=["Qwen2ForCausalLM"],
+                  model_type="qwen2", num_hidden_layers=3, use_sliding_window=True, sliding_window=10, max_window_layers=1, tie_word_embeddings=True, torch_dtype="bfloat16"),
+    "qwen3": dict(DENSE, architectures=["Qwen3ForCausalLM"], model_type="qwen3", attention_bias=False, use_sliding_window=False,
+                  sliding_window=None, max_window_layers=2, rope_scaling=None, rope_theta=1000000.0, torch_dtype="bfloat16"),
+    "gemma2": dict(GEMMA, architectures=["Gemma2ForCausalLM"], model_type="gemma2", num_hidden_layers=3,
+                   attn_logit_softcapping=5.0, final_logit_softcapping=3.0),
+    "gemma3": dict(GEMMA, architectures=["Gemma3ForCausalLM"], model_type="gemma3_text", num_hidden_layers=6, hidden_size=24,
+                   intermediate_size=32, num_key_value_heads=1, rope_theta=1000000.0, rope_local_base_freq=100.0,
+                   rope_scaling=dict(rope_type="linear", factor=8.0), sliding_window_pattern=3, attn_logit_softcapping=None,
+                   final_logit_softcapping=None, cache_implementation="hybrid"),
 }
 # The converter of the published OPT checkpoints saved the bare OPTModel: its names lack the leading "model."
 BARE_NAMES = {"opt_after"}
@@ -71,8 +87,8 @@ def random_weights(config, seed):
     chance, weights = np.random.default_rng(seed), {}
     for name, shape in sorted(names.items()):
         values = chance.standard_normal(shape)
-        if name.endswith("norm.weight"):
-            values = 1.2 + 0.4 * values
+        if name.endswith("norm.weight"):  # Gemma adds 1 itself
+            values = (0.2 if "gemma" in config.model_type else 1.2) + 0.4 * values
         elif len(shape) == 1:
             values = 0.3 * values
         elif "embed" not in name:
@@ -135,7 +151,7 @@ def make_model(name, settings, seed):
     logits, hidden = forward(model, tokens)
     write_h5(folder / "golden.h5", versions(), tokens=tokens, logits=logits, hidden=hidden)
     effect = ""
-    if settings.get("rope_scaling"):  # the scaling must matter, or a missing one would pass unseen
+    if settings.get("rope_scaling") and settings["model_type"] == "llama":  # the scaling must matter, or a missing one would pass unseen
         model.config.rope_parameters = {"rope_type": "default", "rope_theta": settings["rope_theta"]}
         plain = transformers.AutoModelForCausalLM.from_config(model.config, attn_implementation="eager").eval()
         plain.load_state_dict(model.state_dict())
@@ -177,6 +193,9 @@ def demo():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    wanted = sys.argv[1:] or [*MODELS, "demo"]
     for seed, (name, settings) in enumerate(MODELS.items()):
-        make_model(name, settings, seed)
-    demo()
+        if name in wanted:
+            make_model(name, settings, seed)
+    if "demo" in wanted:
+        demo()

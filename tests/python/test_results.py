@@ -30,6 +30,16 @@ def test_layers_give_one_row_per_run_block_and_layer(make_run):
     assert row["run.run_id"] == "abc" and row["block.output_cosine"] == pytest.approx(0.98)
 
 
+def test_losses_by_stage_are_named(make_run):
+    run = make_run("a")
+    with h5py.File(run / "blocks/0000.h5", "r+") as file:
+        file["mlp.down_proj"].attrs["stages"] = "solver refine"
+        file["mlp.down_proj/error/loss_by_stage"] = np.array([3.0, 2.0])
+    layers = read_results.load_layers([run])
+    found = layers[(layers["block"] == 0) & (layers["layer"] == "mlp.down_proj")]["loss_by_stage"].item()
+    assert found == {"0 solver": 3.0, "1 refine": 2.0}
+
+
 def test_load_joins_all_tables(make_run):
     results = analysis.load(make_run("a"), make_run("b", perplexity=None, blocks=1, state="running"))
     assert results.runs[["run", "state", "method", "bits", "blocks_done", "blocks"]].values.tolist() == [

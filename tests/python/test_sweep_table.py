@@ -123,7 +123,7 @@ def test_bad_published_numbers(make_sweep, capsys, published, sentence):
 def test_bad_words(make_sweep, capsys):
     deck = make_sweep(BITS)
     assert call(main, "analysis", ["table", str(deck), "--value", "wikitext2.speed"]) == 2
-    assert "value wikitext2.speed: speed is none of perplexity, kl, top1, seconds, minutes" in capsys.readouterr().err
+    assert "value wikitext2.speed: speed is none of perplexity, kl, top1, zero_shot, acc, seconds, minutes" in capsys.readouterr().err
     assert call(main, "analysis", ["table", str(make_sweep("- {label: state, key: quant.bits, values: [2]}"))]) == 2
     assert "an axis cannot be called 'state', that is a column of the tables" in capsys.readouterr().err
 

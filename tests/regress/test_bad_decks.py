@@ -16,11 +16,15 @@ OVERRIDES = {
     "quant.bits=": ("has no value", "an integer"),
     "quant.alpha=1.5": ("out of range", "0..1"),
     "quant.alpha=.nan": ("is not a number",),
+    "quant.polish=-1": ("--set quant.polish=-1: -1 is out of range", "0..100"),
+    "quant.refine_zeros=maybe": ("neither true nor false",),
+    "quant.method=two_stage": ("quant.group_size: 128 does not divide the 352 inputs of mlp.down_proj",),
     "quant.symmetric=yes": ("neither true nor false",),
     "quant.method=awq": ("'awq' is not known", "rtn, gptq, boa, turboboa"),
     "quant.method=aespa": ("not in this version", "rtn, gptq, boa, turboboa"),
-    "quant.column_order=pivoted": ("not in this version", "original, descending"),
-    "quant.beam=4": ("quant.beam", "1"),
+    "quant.column_order=sorted": ("'sorted' is not known", "original, descending, pivoted"),
+    "quant.beam=65": ("--set quant.beam=65: 65 is out of range", "1..64"),
+    "quant.beam=4": ("quant.beam: 4 needs quant.drift: none or exact", "sequential for self_attn.q_proj"),
     "quant.bits": ("section.key=value expected",),
     "bits=3": ("section.key=value expected",),
     "quant.group_size=33": ("quant.group_size: 33 does not divide the 128 inputs of self_attn.q_proj",),
@@ -94,7 +98,7 @@ def test_decks_that_say_nothing(tmp_path, deck):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (("quantise", "x"), ("'quantise' is no command", "quantize, evaluate, inspect, plan, sweep, status, retry, tokens, bench")),
+    (("quantise", "x"), ("'quantise' is no command", "quantize, evaluate, inspect, plan, sweep, status, retry, tokens, tasks, bench, export")),
     (("quantize",), ("a deck is missing", "--help")),
     (("quantize", "a", "b"), ("too many arguments",)),
     (("quantize", "a", "--dryrun"), ("--dryrun", "--help")),

@@ -99,7 +99,8 @@ def test_the_demo_model_as_on_the_host(deck, tmp_path, products):
     assert abs(b["perplexity"] / a["perplexity"] - 1) < 0.1
 
 
-@pytest.mark.parametrize("family", ("llama_gqa", "llama_linear", "llama_bias", "opt_before", "opt_after"))
+@pytest.mark.parametrize("family", ("llama_gqa", "llama_linear", "llama_bias", "opt_before", "opt_after", "mistral", "qwen2", "qwen3",
+                                    "gemma2", "gemma3"))
 def test_every_family_as_on_the_host(tmp_path, family):
     deck = small_deck(tmp_path, family, sequences=5)
     quantize(deck, tmp_path / "host", {"run.products": "float32"})

@@ -71,7 +71,8 @@ def test_fast_reduction_is_near(deck, one_rank, tmp_path):
     assert np.mean(same) > 0.97
 
 
-@pytest.mark.parametrize("family", ("llama_gqa", "llama_linear", "llama_bias", "opt_before", "opt_after"))
+@pytest.mark.parametrize("family", ("llama_gqa", "llama_linear", "llama_bias", "opt_before", "opt_after", "mistral", "qwen2", "qwen3",
+                                    "gemma2", "gemma3"))
 def test_every_family_on_three_ranks(tmp_path, family):
     """Two blocks of odd sizes; bfloat16, float16 and float32 files, one of them in shards."""
     ids = np.random.default_rng(7).integers(0, 97, (9, 40))

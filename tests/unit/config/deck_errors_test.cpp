@@ -30,9 +30,10 @@ TEST(DeckErrors, UnknownKeys) {
       quant_complaint("groupsize: 4"),
       "deck.yaml:4: quant.groupsize: unknown key; known keys are method, bits, group_size, "
       "symmetric, "
-      "grid, rows_at_once, drift, alpha, adaptive_grid, refine_passes, column_order, row_order, "
-      "value_hessian, row_metric, value_row_metric, damping, fallback, beam, polish, gather, "
-      "layers");
+      "grid, rows_at_once, drift, alpha, adaptive_grid, refine_passes, refine_gain, refine_zeros, "
+      "polish, column_order, row_order, beam, value_hessian, row_metric, value_row_metric, "
+      "damping, "
+      "fallback, gather, layers");
   EXPECT_EQ(complaint(smallest + "quantization: {bits: 2}\n"),
             "deck.yaml:3: quantization: unknown key; known keys are model, calibration, quant, "
             "evaluation, run");
@@ -49,6 +50,8 @@ TEST(DeckErrors, Ranges) {
             "deck.yaml:4: quant.group_size: -1 is out of range, allowed 0 or more");
   EXPECT_EQ(quant_complaint("alpha: 1.5"),
             "deck.yaml:4: quant.alpha: 1.5 is out of range, allowed 0..1");
+  EXPECT_EQ(quant_complaint("beam: 65"),
+            "deck.yaml:4: quant.beam: 65 is out of range, allowed 1..64");
   EXPECT_EQ(quant_complaint("damping: 0"),
             "deck.yaml:4: quant.damping: 0 is out of range, allowed 1e-08..1");
   EXPECT_EQ(quant_complaint("rows_at_once: 0"),
@@ -73,7 +76,7 @@ TEST(DeckErrors, Types) {
   EXPECT_EQ(quant_complaint("bits: [2, 3]"),
             "deck.yaml:4: quant.bits: is a list, expected an integer");
   EXPECT_EQ(quant_complaint("bits: {two: 2}"),
-            "deck.yaml:4: quant.bits: is a section, expected an integer");
+            "deck.yaml:4: quant.bits.choices: two widths or more expected, for example [2, 3, 4]");
   EXPECT_EQ(quant_complaint("alpha: half"), "deck.yaml:4: quant.alpha: 'half' is not a number");
   EXPECT_EQ(quant_complaint("alpha: nan"), "deck.yaml:4: quant.alpha: 'nan' is not a number");
   EXPECT_EQ(quant_complaint("alpha: inf"),
@@ -92,9 +95,27 @@ TEST(DeckErrors, Types) {
       "deck.yaml:2: calibration.tokens_sha256: 'abc' is not a SHA-256 of 64 hexadecimal digits");
 }
 
+TEST(DeckErrors, WidthBudgets) {
+  EXPECT_EQ(quant_complaint("bits: {average: 4.5, choices: [4, 2, 3]}"),
+            "deck.yaml:4: quant.bits.average: 4.5 is out of range, allowed 2..4");
+  EXPECT_EQ(quant_complaint("bits: {average: 2.5, choices: [2, 9]}"),
+            "deck.yaml:4: quant.bits.choices: 9 is out of range, allowed 2..8");
+  EXPECT_EQ(quant_complaint("bits: {average: 2.5, choices: [3]}"),
+            "deck.yaml:4: quant.bits.choices: two widths or more expected, for example [2, 3, 4]");
+  EXPECT_EQ(quant_complaint("bits: {average: 2.5, choices: [2, 3, 2]}"),
+            "deck.yaml:4: quant.bits.choices: a width stands here twice");
+  EXPECT_EQ(quant_complaint("bits: {choices: [2, 3]}"),
+            "deck.yaml:4: quant.bits.average: missing, and has no default");
+  EXPECT_EQ(quant_complaint("bits: {average: 2.5, choices: [2, 3], scale: 1}"),
+            "deck.yaml:4: quant.bits.scale: unknown key; known keys are choices, average");
+  EXPECT_EQ(quant_complaint("layers: {\"mlp.*\": {bits: {average: 2.5, choices: [2, 3]}}}"),
+            "deck.yaml:4: quant.layers.mlp.*.bits: a budget holds for all layers together and "
+            "stands in quant.bits; here a width, 2..8");
+}
+
 TEST(DeckErrors, Words) {
   EXPECT_EQ(quant_complaint("method: awq"),
-            "deck.yaml:4: quant.method: 'awq' is not known; allowed: rtn, gptq, boa, turboboa");
+            "deck.yaml:4: quant.method: 'awq' is not known; allowed: rtn, gptq, boa, turboboa, two_stage");
   EXPECT_EQ(quant_complaint("drift: maybe"),
             "deck.yaml:4: quant.drift: 'maybe' is not known; allowed: none, sequential, exact");
   EXPECT_EQ(quant_complaint("fallback: gptq"),
@@ -106,17 +127,14 @@ TEST(DeckErrors, Words) {
 TEST(DeckErrors, FeaturesOfLaterVersions) {
   EXPECT_EQ(quant_complaint("method: aespa"),
             "deck.yaml:4: quant.method: 'aespa' is not in this version; allowed: rtn, gptq, boa, "
-            "turboboa");
-  EXPECT_EQ(quant_complaint("column_order: pivoted"),
-            "deck.yaml:4: quant.column_order: 'pivoted' is not in this version; allowed: original, "
-            "descending");
+            "turboboa, two_stage");
   EXPECT_EQ(
       quant_complaint("row_metric: softmax"),
       "deck.yaml:4: quant.row_metric: 'softmax' is not in this version; allowed: none, attention");
-  EXPECT_EQ(quant_complaint("beam: 4"),
-            "deck.yaml:4: quant.beam: '4' is not in this version; allowed: 1");
-  EXPECT_EQ(quant_complaint("polish: 2"),
-            "deck.yaml:4: quant.polish: '2' is not in this version; allowed: 0");
+  EXPECT_EQ(quant_complaint("polish: 101"),
+            "deck.yaml:4: quant.polish: 101 is out of range, allowed 0..100");
+  EXPECT_EQ(quant_complaint("refine_gain: 2"),
+            "deck.yaml:4: quant.refine_gain: 2 is out of range, allowed 0..1");
   EXPECT_EQ(quant_complaint("gather: sublayer"),
             "deck.yaml:4: quant.gather: 'sublayer' is not in this version; allowed: block");
 }

@@ -43,6 +43,18 @@ TEST(LayerSpec, PatternsOfNameAndBlockLaterOnesWin) {
   EXPECT_TRUE(layer_spec(quant, 3, "mlp.down_proj").overrides.empty());
 }
 
+TEST(LayerSpec, AWidthOfItsOwnTakesALayerOutOfTheBudget) {
+  const RunSpec run = parse_deck("model: {path: m}\ncalibration: {tokens: t}\n", "deck.yaml",
+                                 {"quant.bits={average: 2.5, choices: [4, 2, 3]}",
+                                  "quant.layers.mlp.down_proj.bits=4"});
+  const auto open = layer_spec(run.quant, 0, "mlp.up_proj");
+  EXPECT_EQ(open.budget.choices, (std::vector<int>{2, 3, 4}));
+  EXPECT_EQ(open.budget.average, 2.5);
+  const auto fixed = layer_spec(run.quant, 0, "mlp.down_proj");
+  EXPECT_FALSE(fixed.budget.on());
+  EXPECT_EQ(fixed.bits, 4);
+}
+
 TEST(LayerSpec, AnotherMethodBringsItsPreset) {
   const QuantSpec quant = quant_with({"quant.layers={mlp.*: {method: gptq, refine_passes: 2}}"});
   const QuantSpec mlp = layer_spec(quant, 0, "mlp.up_proj");
@@ -56,6 +68,46 @@ TEST(LayerSpec, AnotherMethodBringsItsPreset) {
 TEST(LayerSpec, TheSameMethodKeepsWhatTheDeckSays) {
   const QuantSpec quant = quant_with({"quant.drift=none", "quant.layers.mlp.*.method=turboboa"});
   EXPECT_EQ(layer_spec(quant, 0, "mlp.up_proj").drift, Drift::none);
+}
+
+TEST(LayerSpec, TwoStageBringsAGroupSizeWhereTheDeckHasNone) {
+  EXPECT_EQ(quant_with({"quant.method=two_stage"}).group_size, 128);
+  EXPECT_EQ(quant_with({"quant.method=two_stage", "quant.group_size=32"}).group_size, 32);
+  EXPECT_EQ(quant_with({"quant.method=two_stage", "quant.group_size=0"}).group_size, 0);
+  const QuantSpec quant =
+      quant_with({"quant.group_size=64", "quant.layers={mlp.*: {method: two_stage}}"});
+  EXPECT_EQ(layer_spec(quant, 0, "mlp.up_proj").group_size, 64);
+  const QuantSpec rows = quant_with({"quant.layers={mlp.*: {method: two_stage}}"});
+  EXPECT_EQ(layer_spec(rows, 0, "mlp.up_proj").group_size, 128);
+  EXPECT_EQ(layer_spec(rows, 0, "self_attn.q_proj").group_size, 0);
+}
+
+TEST(LayerSpec, SymmetricGridsHaveNoZerosToRefine) {
+  const QuantSpec quant =
+      quant_with({"quant.refine_zeros=true", "quant.layers={mlp.*: {symmetric: true}}"});
+  EXPECT_TRUE(layer_spec(quant, 0, "self_attn.q_proj").refine_zeros);
+  try {
+    (void)layer_spec(quant, 0, "mlp.up_proj");
+    ADD_FAILURE() << "accepted";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(),
+                 "quant.refine_zeros: true needs quant.symmetric: false, but it is true for "
+                 "mlp.up_proj");
+  }
+}
+
+TEST(LayerSpec, BeamAndSequentialDriftDoNotGoTogether) {
+  const QuantSpec quant =
+      quant_with({"quant.beam=4", "quant.drift=exact", "quant.layers.*.k_proj.drift=sequential"});
+  EXPECT_EQ(layer_spec(quant, 0, "self_attn.q_proj").beam, 4);
+  try {
+    layer_spec(quant, 0, "self_attn.k_proj");
+    ADD_FAILURE() << "accepted";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(),
+                 "quant.beam: 4 needs quant.drift: none or exact, but it is sequential for "
+                 "self_attn.k_proj");
+  }
 }
 
 TEST(Patterns, ThatMatchNothingAreReported) {

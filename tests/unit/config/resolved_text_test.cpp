@@ -23,6 +23,7 @@ TEST(ResolvedText, ReadsBackToTheSameText) {
   RunSpec run = with({"quant.method=gptq", "quant.alpha=0.1", "quant.damping=1e-8",
                       "run.keep.activations=5", "quant.layers.mlp.down_proj.bits=4",
                       "quant.layers.*.fallback=rtn", "quant.drift=exact"});
+  run.quant.budget = {2.5, {2, 3, 4}};
   run.model.path = "with space: \"quotes\" \\ # and\ttab, \xC5\xB4";
   run.evaluation.tokens = {"a, b.h5", "true", "7", "-x"};
   run.calibration.tokens_sha256 = std::string(64, '0');
@@ -31,13 +32,15 @@ TEST(ResolvedText, ReadsBackToTheSameText) {
   EXPECT_EQ(back.model.path, run.model.path);
   EXPECT_EQ(back.evaluation.tokens, run.evaluation.tokens);
   EXPECT_EQ(back.quant.overrides, run.quant.overrides);
+  EXPECT_EQ(back.quant.budget.average, 2.5);
+  EXPECT_EQ(back.quant.budget.choices, run.quant.budget.choices);
   EXPECT_EQ(back.quant.damping, 1e-8);
   EXPECT_EQ(back.quant.drift, Drift::exact);
   EXPECT_EQ(back.calibration.tokens_sha256, run.calibration.tokens_sha256);
 }
 
 TEST(ResolvedText, OfEveryMethodIsStable) {
-  for (const char* method : {"rtn", "gptq", "boa", "turboboa"}) {
+  for (const char* method : {"rtn", "gptq", "boa", "turboboa", "two_stage"}) {
     const RunSpec run = with({std::string("quant.method=") + method});
     EXPECT_EQ(again(run), resolved_text(run));
   }
@@ -52,10 +55,11 @@ TEST(ResolvedText, HoldsEveryKeyOfTheDeck) {
                           "refine_passes", "column_order", "row_order",
                           "value_hessian", "row_metric",   "value_row_metric",
                           "beam",          "polish",       "gather",
-                          "damping",       "layers",       "kl",
-                          "out",           "device",       "reduction",
-                          "lanes",         "threads",      "keep",
-                          "statistics",    "activations"})
+                          "refine_gain",   "refine_zeros", "damping",
+                          "layers",        "kl",           "out",
+                          "device",        "reduction",    "lanes",
+                          "threads",       "keep",         "statistics",
+                          "activations"})
     EXPECT_NE(text.find(std::string("  ") + key + ":"), std::string::npos) << key;
 }
 
@@ -67,7 +71,8 @@ TEST(Identity, DoesNotKnowPathsMachineOrEvaluation) {
   const std::string base = identity({});
   for (const char* same : {"model.path=elsewhere", "calibration.tokens=other.h5", "run.out=there",
                            "run.threads=7", "run.device=cuda", "evaluation.kl=false",
-                           "evaluation.tokens=[x]", "run.keep.statistics=true", "quant.beam=1"})
+                           "evaluation.tokens=[x]", "run.keep.statistics=true", "quant.beam=1",
+                           "quant.polish=0", "quant.refine_gain=0", "quant.refine_zeros=false"})
     EXPECT_EQ(identity({same}), base) << same;
 }
 
@@ -83,8 +88,13 @@ TEST(Identity, ChangesWithWhatDecidesTheResult) {
                             "quant.alpha=0.26",
                             "quant.adaptive_grid=false",
                             "quant.refine_passes=2",
+                            "quant.refine_gain=0.01",
+                            "quant.refine_zeros=true",
+                            "quant.polish=1",
                             "quant.column_order=descending",
                             "quant.row_order=descending",
+                            "quant.column_order=pivoted",
+                            "quant.beam=8",
                             "quant.value_hessian=input",
                             "quant.row_metric=none",
                             "quant.value_row_metric=output",

@@ -68,7 +68,7 @@ TEST_P(ScoreWindow, EqualsPlainLoopsInFloat64) {
   const auto [length, width, vocabulary] = GetParam();
   const Matrix<float> W = test::random_matrix(vocabulary, width, 5);
   const Window window = random_window(length, width, vocabulary, 6);
-  const OutputHead head(W.view(), Products::float32);
+  const OutputHead head(W.view(), Products::float32, 0);
   const WindowScore expected = plain_score(W, window);
   const WindowScore found = score_window(head, window.full.view(), window.quant.view(), window.ids);
   // logits reach 2.5 width; their rounding enters the exponentials
@@ -95,7 +95,7 @@ TEST(ScoreWindows, WithBfloat16ProductsScoresTheRoundedNumbers) {
   const Index length = 30, width = 24, vocabulary = 50;
   Matrix<float> W = test::random_matrix(vocabulary, width, 1);
   Window window = random_window(length, width, vocabulary, 2);
-  const OutputHead head(W.view(), Products::bfloat16);
+  const OutputHead head(W.view(), Products::bfloat16, 0);
   const WindowScore found = score_window(head, window.full.view(), window.quant.view(), window.ids);
   for (Matrix<float>* m : {&W, &window.full, &window.quant})
     for (float& v : m->values()) v = rounded_to_bfloat16(v);
@@ -110,7 +110,7 @@ TEST(ScoreWindows, EachIsScoredAsIfAloneOnAnyNumberOfThreads) {
   const Matrix<float> W = test::random_matrix(vocabulary, width, 1);
   const Window all = random_window(windows * length, width, vocabulary, 2);
   const View<const std::int32_t> ids{all.ids.data(), windows, length, length};
-  const OutputHead head(W.view(), Products::float32);
+  const OutputHead head(W.view(), Products::float32, 0);
   const int before = omp_get_max_threads();
   for (const int threads : {1, 2, 3}) {
     omp_set_num_threads(threads);
@@ -135,14 +135,14 @@ TEST(ScoreWindows, EachIsScoredAsIfAloneOnAnyNumberOfThreads) {
 
 TEST(ScoreWindows, RefuseShapesThatDoNotFit) {
   const Matrix<float> W = test::random_matrix(9, 4, 1);
-  const OutputHead head(W.view(), Products::float32);
+  const OutputHead head(W.view(), Products::float32, 0);
   const Window window = random_window(6, 4, 9, 2);
   const std::span<const std::int32_t> ids(window.ids);
   EXPECT_THROW(score_window(head, {}, window.quant.view().rows_from(0, 1), ids.subspan(0, 1)), Bug);
   EXPECT_THROW(score_window(head, {}, window.quant.view(), ids.subspan(1)), Bug);
   EXPECT_THROW(score_window(head, window.full.view().rows_from(0, 5), window.quant.view(), ids),
                Bug);
-  EXPECT_THROW(OutputHead(W.view(), Products::automatic), Bug);
+  EXPECT_THROW(OutputHead(W.view(), Products::automatic, 0), Bug);
   std::vector<std::int32_t> wrong(window.ids);
   wrong[3] = 9;
   EXPECT_THROW(score_window(head, window.full.view(), window.quant.view(), wrong), Bug);

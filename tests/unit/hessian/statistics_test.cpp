@@ -62,7 +62,7 @@ TEST(Statistics, OfBlock0AreTheGoldenOnes) {
   check_input("mlp.down_proj", Place::down_input, 0, 0);
   for (Index k = 0; k < 2; ++k) {
     check_input("self_attn.v_proj", Place::value_head, k, k);
-    const auto frequencies = model::rope_frequencies(spec);
+    const auto frequencies = model::rope_frequencies(spec, 0);
     const auto query = query_output_hessian(demo.shape, sums, k, frequencies, 256);
     for (Index h = 2 * k; h < 2 * k + 2; ++h)
       EXPECT_LE(relative_error(query.view(), golden.group("self_attn.q_proj").matrix<double>("H_out"), h), tolerance);
@@ -101,6 +101,7 @@ TEST(Statistics, CrossSumsArePlainSums) {
     BlockTrace t;
     t.attention_input = random(T, 5), t.query = random(T, 8), t.key = random(T, 4), t.value = random(T, 4);
     t.output_input = random(T, 8), t.mlp_input = random(T, 5), t.down_input = random(T, 3), t.output = random(T, 5);
+    t.attention.scale = 1 / std::sqrt(2.f);
     return t;
   };
   const BlockTrace quant = trace(), full = trace();

@@ -35,6 +35,7 @@ QuantizedLayer layer_of(const std::string& name, Role role, Index out, Index in,
   layer.role = role;
   layer.spec = {Method::boa,
                 3,
+                {},
                 in / groups,
                 true,
                 GridSearch::mse,
@@ -43,8 +44,12 @@ QuantizedLayer layer_of(const std::string& name, Role role, Index out, Index in,
                 0.125,
                 false,
                 2,
+                0.01,
+                true,
+                3,
                 Order::descending,
-                Order::descending,
+                Order::pivoted,
+                8,
                 ValueHessian::input,
                 RowMetric::none,
                 ValueRowMetric::output,
@@ -60,6 +65,8 @@ QuantizedLayer layer_of(const std::string& name, Role role, Index out, Index in,
   for (Index c = 0; c < in; ++c)
     layer.column_order.push_back(static_cast<std::int32_t>(in - 1 - c));
   layer.row_order = {1, 0, 2};
+  layer.loss_by_stage = {3, 2, 1.0 / 3};
+  layer.frozen_scales = 4;
   layer.loss_before = 0.1;
   layer.loss_after = 1.0 / 3;
   layer.loss_rounding = 3e300;
@@ -109,17 +116,21 @@ void expect_same(const QuantizedLayer& a, const QuantizedLayer& b) {
   EXPECT_EQ(a.role, b.role);
   const QuantSpec &s = a.spec, &t = b.spec;
   EXPECT_EQ(std::tie(s.method, s.bits, s.group_size, s.symmetric, s.grid, s.rows_at_once, s.drift,
-                     s.alpha, s.adaptive_grid, s.refine_passes, s.column_order, s.row_order,
-                     s.value_hessian, s.row_metric, s.value_row_metric, s.damping, s.fallback_rtn),
+                     s.alpha, s.adaptive_grid, s.refine_passes, s.refine_gain, s.refine_zeros,
+                     s.polish, s.column_order, s.row_order, s.beam, s.value_hessian, s.row_metric,
+                     s.value_row_metric, s.damping, s.fallback_rtn),
             std::tie(t.method, t.bits, t.group_size, t.symmetric, t.grid, t.rows_at_once, t.drift,
-                     t.alpha, t.adaptive_grid, t.refine_passes, t.column_order, t.row_order,
-                     t.value_hessian, t.row_metric, t.value_row_metric, t.damping, t.fallback_rtn));
+                     t.alpha, t.adaptive_grid, t.refine_passes, t.refine_gain, t.refine_zeros,
+                     t.polish, t.column_order, t.row_order, t.beam, t.value_hessian, t.row_metric,
+                     t.value_row_metric, t.damping, t.fallback_rtn));
   EXPECT_EQ(std::tie(a.method_used, a.column_order, a.row_order, a.loss_before, a.loss_after,
                      a.loss_rounding, a.loss_scale, a.damping, a.damping_retries, a.dead_columns,
-                     a.condition_estimate, a.seconds, a.rank, a.row_loss, a.column_energy),
+                     a.condition_estimate, a.loss_by_stage, a.frozen_scales, a.seconds, a.rank,
+                     a.row_loss, a.column_energy),
             std::tie(b.method_used, b.column_order, b.row_order, b.loss_before, b.loss_after,
                      b.loss_rounding, b.loss_scale, b.damping, b.damping_retries, b.dead_columns,
-                     b.condition_estimate, b.seconds, b.rank, b.row_loss, b.column_energy));
+                     b.condition_estimate, b.loss_by_stage, b.frozen_scales, b.seconds, b.rank,
+                     b.row_loss, b.column_energy));
   expect_same(a.codes, b.codes);
   expect_same(a.scale, b.scale);
   expect_same(a.zero, b.zero);
@@ -161,17 +172,26 @@ TEST(BlockFile, HasTheAgreedNames) {
     EXPECT_TRUE(file.has_attribute(name)) << name;
   EXPECT_EQ(file.attribute<std::int64_t>("schema"), 1);
   const H5Group layer = file.group("self_attn.v_proj");
-  for (const char* name :
-       {"method", "method_used", "bits", "group_size", "symmetric", "grid", "drift", "alpha",
-        "loss_before", "loss_after", "loss_rounding", "loss_scale", "damping", "damping_retries",
-        "dead_columns", "condition_estimate", "seconds", "rank", "codes_packed"})
+  for (const char* name : {"method",        "method_used",
+                           "bits",          "group_size",
+                           "symmetric",     "grid",
+                           "drift",         "alpha",
+                           "loss_before",   "loss_after",
+                           "loss_rounding", "loss_scale",
+                           "damping",       "damping_retries",
+                           "dead_columns",  "condition_estimate",
+                           "seconds",       "rank",
+                           "codes_packed",  "stages",
+                           "frozen_scales", "polish",
+                           "refine_gain",   "refine_zeros"})
     EXPECT_TRUE(layer.has_attribute(name)) << name;
   EXPECT_EQ(layer.attribute<std::string>("grid"), "mse");
   EXPECT_EQ(layer.attribute<std::string>("drift"), "exact");
   EXPECT_FALSE(layer.attribute<bool>("codes_packed"));
   EXPECT_EQ(layer.names(), (std::vector<std::string>{"codes", "column_order", "error", "row_order",
                                                      "scale", "statistics", "zero"}));
-  EXPECT_EQ(layer.group("error").names(), (std::vector<std::string>{"column_energy", "row_loss"}));
+  EXPECT_EQ(layer.group("error").names(),
+            (std::vector<std::string>{"column_energy", "loss_by_stage", "row_loss"}));
   EXPECT_EQ(layer.group("statistics").shape("H_in"), (std::vector<Index>{2, 8, 8}));
   EXPECT_EQ(layer.group("statistics").shape("H_out"), (std::vector<Index>{2, 3, 3}));
   EXPECT_FALSE(file.group("self_attn.o_proj").has("column_order"));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/model_config.hpp"
 
+#include <cmath>
+
 #include "test_support.hpp"
 
 namespace constrictor::io {
@@ -83,6 +85,72 @@ TEST(ModelConfig, OptBothWays) {
                    .final_norm);
 }
 
+TEST(ModelConfig, WindowsFollowTheFamilysRule) {
+  const auto sliding = [](const ModelSpec& spec) {
+    std::string blocks;
+    for (const bool slides : spec.sliding) blocks += slides ? 's' : 'f';
+    return blocks;
+  };
+  const ModelSpec mistral = read_model_config(oracle("mistral") / "config.json");
+  EXPECT_EQ(mistral.window, 9);
+  EXPECT_EQ(sliding(mistral), "");  // all of them
+  EXPECT_EQ(config_with("\"sliding_window\": 9", "\"sliding_window\": null", "mistral").window, 0);
+  EXPECT_EQ(config_with("\"sliding_window\": 9", "\"no\": 9", "mistral").window, 4096);
+  EXPECT_EQ(sliding(read_model_config(oracle("qwen2") / "config.json")), "fss");
+  EXPECT_EQ(config_with("\"use_sliding_window\": true", "\"no\": 1", "qwen2").window, 0);
+  EXPECT_EQ(sliding(read_model_config(oracle("gemma2") / "config.json")), "sfs");
+  EXPECT_EQ(sliding(read_model_config(oracle("gemma3") / "config.json")), "ssfssf");
+  const std::string pattern = "\"sliding_window_pattern\": 3";
+  EXPECT_EQ(sliding(config_with(pattern, "\"no\": 3", "gemma3")), "sssssf");
+  const auto listed = [&](const std::string& types) { return "\"layer_types\": [" + types + "]"; };
+  const std::string s = "\"sliding_attention\"", f = "\"full_attention\"", c = ", ";
+  EXPECT_EQ(
+      sliding(config_with(pattern, listed(s + c + f + c + f + c + f + c + f + c + s), "gemma3")),
+      "sffffs");
+  EXPECT_CONTAINS(complaint(pattern, listed(s), "gemma3"), "lists 1 layers");
+  EXPECT_CONTAINS(
+      complaint(pattern, listed(s + c + f + c + f + c + f + c + f + c + "\"x\""), "gemma3"),
+      "holds x; supported are");
+  EXPECT_CONTAINS(complaint(pattern, "\"layer_types\": 3", "gemma3"), "must be a list of words");
+}
+
+TEST(ModelConfig, GemmasOwnFeatures) {
+  const ModelSpec two = read_model_config(oracle("gemma2") / "config.json");
+  EXPECT_TRUE(two.norm_after && two.norm_before && !two.qk_norm);
+  EXPECT_EQ(two.attention_soft_cap, 5);
+  EXPECT_EQ(two.final_soft_cap, 3);
+  EXPECT_EQ(two.query_pre_attention, 24);
+  EXPECT_EQ(two.activation, Activation::gelu_tanh);
+  EXPECT_EQ(two.embedding_scale, std::sqrt(32.));
+  EXPECT_EQ(
+      config_with("\"final_logit_softcapping\": 3.0", "\"final_logit_softcapping\": null", "gemma2")
+          .final_soft_cap,
+      0);
+  EXPECT_CONTAINS(
+      complaint("\"final_logit_softcapping\": 3.0", "\"final_logit_softcapping\": -1", "gemma2"),
+      "must be above 0, or null");
+  const ModelSpec three = read_model_config(oracle("gemma3") / "config.json");
+  EXPECT_TRUE(three.qk_norm && three.norm_after);
+  EXPECT_EQ(three.rope.theta, 1e6);
+  EXPECT_EQ(three.rope.scaling, RopeScaling::linear);
+  ASSERT_TRUE(three.local_rope.has_value());
+  EXPECT_EQ(three.local_rope->theta, 100);
+  EXPECT_EQ(three.local_rope->scaling, RopeScaling::none);
+  const ModelSpec newer = config_with(  // Transformers 5: one dictionary a kind of block
+      "\"rope_scaling\": {",
+      "\"rope_parameters\": {\"sliding_attention\": {\"rope_theta\": 5.0}, "
+      "\"full_attention\": {\"rope_theta\": 7.0}}, \"rope_scaling\": {",
+      "gemma3");
+  EXPECT_EQ(newer.rope.theta, 7);
+  EXPECT_EQ(newer.local_rope->theta, 5);
+  EXPECT_CONTAINS(
+      complaint("\"bos_token_id\": 2", "\"use_bidirectional_attention\": true", "gemma3"),
+      "use_bidirectional_attention");
+  EXPECT_CONTAINS(
+      complaint("\"attn_logit_softcapping\": null", "\"attn_logit_softcapping\": 50.0", "gemma3"),
+      "\"attn_logit_softcapping\" other than null is not supported");
+}
+
 TEST(ModelConfig, NullMeansAbsent) {
   EXPECT_EQ(config_with("\"head_dim\": 16", "\"head_dim\": null").head_dim, 10);
   EXPECT_EQ(config_with("\"num_key_value_heads\": 2", "\"num_key_value_heads\": null").kv_heads, 4);
@@ -91,8 +159,9 @@ TEST(ModelConfig, NullMeansAbsent) {
 TEST(ModelConfig, EachDefectHasItsOwnSentence) {
   const std::string type = "\"model_type\": \"llama\"";
   EXPECT_CONTAINS(complaint(type, "\"model_type\": \"phi3\""),
-                  "\"model_type\" is phi3; known are llama, opt; missing for this one: fused layers "
-                  "for query, key and value");
+                  "\"model_type\" is phi3; known are llama, opt, mistral, qwen2, qwen3, gemma2, "
+                  "gemma3_text; missing for this one: fused layers for query, key and value");
+  EXPECT_CONTAINS(complaint(type, "\"model_type\": \"gemma3\""), "vision tower");
   EXPECT_CONTAINS(complaint(type, "\"model_type\": \"zamba\""), "a description of its features");
   EXPECT_CONTAINS(complaint(type, "\"no\": 1"), "has no \"model_type\"");
   EXPECT_CONTAINS(complaint(type, type + ", \"quantization_config\": {}"), "quantized already");

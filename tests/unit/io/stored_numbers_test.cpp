@@ -93,5 +93,23 @@ TEST(StoredNumbers, NothingConvertsToNothing) {
   EXPECT_THROW(convert_to_float(DType::float16, {}, one), Bug);
 }
 
+TEST(StoredNumbers, EveryHalfSurvivesAndWhatLiesBetweenRoundsToTheNearestEven) {
+  for (std::uint32_t half = 0; half < 0x7bff; ++half) {
+    const float low = float_of_half(static_cast<std::uint16_t>(half));
+    const float high = float_of_half(static_cast<std::uint16_t>(half + 1));
+    ASSERT_EQ(half_of_float(low), half);
+    ASSERT_EQ(half_of_float(-low), half | 0x8000u);
+    const float middle = low + (high - low) / 2;  // exact in float32
+    ASSERT_EQ(half_of_float(middle), half + (half & 1u)) << half;
+    ASSERT_EQ(half_of_float(std::nextafter(middle, 0.f)), half);
+    ASSERT_EQ(half_of_float(std::nextafter(middle, 1e9f)), half + 1);
+  }
+  EXPECT_EQ(half_of_float(65519.f), 0x7bff);
+  EXPECT_EQ(half_of_float(65520.f), 0x7c00);
+  EXPECT_EQ(half_of_float(INFINITY), 0x7c00);
+  EXPECT_EQ(half_of_float(1e-30f), 0);
+  EXPECT_NE(half_of_float(NAN) & 0x3ff, 0);
+}
+
 }  // namespace
 }  // namespace constrictor::io

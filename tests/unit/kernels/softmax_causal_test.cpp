@@ -52,6 +52,22 @@ TEST(SoftmaxCausalRows, OfEqualScoresAreEqual) {
       EXPECT_FLOAT_EQ(s(i, j), j <= i ? 1.0f / static_cast<float>(i + 1) : 0.0f);
 }
 
+TEST(SoftmaxCausalRows, SeeTheirWindowOnlyAndCappedScores) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  Matrix<float> s(2, 6);
+  s.fill(nan);  // rows stand at positions 3 and 4 and see two keys each
+  s(0, 2) = 1, s(0, 3) = 2, s(1, 3) = -4, s(1, 4) = 1e6f;
+  softmax_causal(s.view(), 3, {.window = 2, .soft_cap = 3});
+  const auto second = [](double a, double b) {
+    return 1 / (1 + std::exp(3 * std::tanh(a / 3) - 3 * std::tanh(b / 3)));
+  };
+  EXPECT_NEAR(s(0, 3), second(1, 2), 1e-6);
+  EXPECT_NEAR(s(1, 4), second(-4, 1e6), 1e-6);
+  EXPECT_NEAR(s(0, 2) + s(0, 3), 1, 1e-6);
+  for (const Index c : {0, 1, 4, 5}) EXPECT_EQ(s(0, c), 0.f) << c;
+  for (const Index c : {0, 1, 2, 5}) EXPECT_EQ(s(1, c), 0.f) << c;
+}
+
 TEST(SoftmaxCausalRows, ShowNanInTheirOwnRowOnly) {
   Matrix<float> s(3, 3);
   s(1, 0) = std::numeric_limits<float>::quiet_NaN();

@@ -36,7 +36,7 @@ TEST_P(Attention, EqualsPlainLoopsInFloat64) {
   const Matrix<float> query = test::random_matrix(sequences * length, heads * d, 1, 3.0),
                       key = test::random_matrix(sequences * length, kv_heads * d, 2, 3.0),
                       value = test::random_matrix(sequences * length, kv_heads * d, 3);
-  const Matrix<float> found = attention(spec, length, query.view(), key.view(), value.view());
+  const Matrix<float> found = attention(spec, attention_form(spec, 0), length, query.view(), key.view(), value.view());
   const double scale = 1 / std::sqrt(static_cast<double>(d));
   // scores reach 9 sqrt(d); their rounding is that of a sum of d terms and enters the exponential
   const double tolerance = float_epsilon * (9 * static_cast<double>(d) + 8);
@@ -70,7 +70,7 @@ TEST(AttentionProbabilities, AreLowerTriangularRowsThatSumToOne) {
     const Matrix<float> q = test::random_matrix(length, 24, 1, 2.0),
                         k = test::random_matrix(length, 24, 2, 2.0);
     test::Framed A(length, length);
-    linalg::attention_probabilities(q.view(), k.view(), 0.3f, A.view());
+    linalg::attention_probabilities(q.view(), k.view(), {0.3f}, A.view());
     for (Index i = 0; i < length; ++i) {
       const auto expected = probabilities(q.view(), k.view(), i, 0.3f);
       double sum = 0;
@@ -88,7 +88,7 @@ TEST(AttentionProbabilities, AreLowerTriangularRowsThatSumToOne) {
 TEST(AttentionProbabilities, RefuseShapesThatDoNotFit) {
   Matrix<float> q(4, 8), k(5, 8), A(4, 4);
   EXPECT_THROW(
-      linalg::attention_probabilities(read_only(q.view()), read_only(k.view()), 1.0f, A.view()),
+      linalg::attention_probabilities(read_only(q.view()), read_only(k.view()), {1.0f}, A.view()),
       Bug);
 }
 

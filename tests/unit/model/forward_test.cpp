@@ -117,7 +117,7 @@ TEST_P(AnyBlock,
   const Index s = 1, head = 3, d = spec.head_dim, group = head * spec.kv_heads / spec.heads;
   linalg::attention_probabilities(t.query.view().block(s * length, head * d, length, d),
                                   t.key.view().block(s * length, group * d, length, d),
-                                  static_cast<float>(1 / std::sqrt(static_cast<double>(d))),
+                                  {static_cast<float>(1 / std::sqrt(static_cast<double>(d)))},
                                   A.view());
   for (Index i = 0; i < length; ++i)
     for (Index c = 0; c < d; ++c) {
@@ -186,15 +186,15 @@ INSTANTIATE_TEST_SUITE_P(Families, AnyBlock,
 TEST(RopeFrequencies, FollowTheSpec) {
   ModelSpec spec;
   spec.head_dim = 8;
-  EXPECT_FLOAT_EQ(rope_frequencies(spec)[1], 0.1f);
+  EXPECT_FLOAT_EQ(rope_frequencies(spec, 0)[1], 0.1f);
   spec.rope.scaling = RopeScaling::linear;
   spec.rope.factor = 2;
-  EXPECT_FLOAT_EQ(rope_frequencies(spec)[1], 0.05f);
+  EXPECT_FLOAT_EQ(rope_frequencies(spec, 0)[1], 0.05f);
   spec.rope = {.scaling = RopeScaling::llama3, .factor = 8, .original_max_positions = 1000};
-  EXPECT_NEAR(rope_frequencies(spec)[2], 0.00297535,
+  EXPECT_NEAR(rope_frequencies(spec, 0)[2], 0.00297535,
               1e-8);  // by hand in tests/unit/kernels/rope_test.cpp
   spec.rotary = false;
-  EXPECT_TRUE(rope_frequencies(spec).empty());
+  EXPECT_TRUE(rope_frequencies(spec, 0).empty());
 }
 
 TEST(ResolvedProducts, FollowTheModelUnlessAsked) {

@@ -7,6 +7,7 @@
 
 #include "io/checkpoint.hpp"
 #include "io/h5.hpp"
+#include "kernels/soft_cap.hpp"
 #include "linalg/gemm.hpp"
 #include "model/ends.hpp"
 #include "model/forward.hpp"
@@ -40,6 +41,8 @@ inline Matrix<float> logits_of(const ModelSpec& spec, const ModelEnds& ends,
   auto logits = Matrix<float>::uninitialized(x.rows(), ends.head().rows());
   linalg::gemm<float>(linalg::Transpose::no, linalg::Transpose::yes, 1.0f, x.view(),
                       ends.head().view(), 0.0f, logits.view());
+  if (spec.final_soft_cap > 0)
+    kernels::soft_cap(logits.view(), static_cast<float>(spec.final_soft_cap));
   return logits;
 }
 

@@ -37,8 +37,12 @@ inline QuantSpec spec_of(const std::string& options) {
   spec.alpha = std::stod(option(options, "alpha", "?"));
   spec.refine_passes =
       option(options, "refine", "?") == "True" ? std::stoi(option(options, "iters", "1")) : 0;
-  spec.column_order =
-      option(options, "col", "False") == "True" ? Order::descending : Order::original;
+  spec.polish = std::stoi(option(options, "cd", "0"));
+  const auto columns = option(options, "col", "False");
+  spec.column_order = columns == "True"  ? Order::descending
+                      : columns == "min" ? Order::pivoted
+                                         : Order::original;
+  spec.beam = std::stoi(option(options, "beam", "1"));
   spec.row_order = option(options, "row", "False") == "True" ? Order::descending : Order::original;
   spec.value_hessian = option(options, "value_hessian", "?") == "input" ? ValueHessian::input
                                                                         : ValueHessian::attention;

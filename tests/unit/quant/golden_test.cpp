@@ -40,12 +40,14 @@ Outcome run_layer(const io::H5Group& block, const std::string& name, const std::
     outcome.loss_before += solution.loss_before;
     outcome.scale += solution.loss_scale;
   }
+  // A prefix of a beam that ties in the prototype's order of sums may win here.
+  const double tolerance = sizeof(T) == 4 ? 1e-2 : layer.spec.beam > 1 ? 1e-3 : 1e-4;
   EXPECT_NEAR(outcome.loss_before / outcome.scale /
                   layer.expected.template attribute<double>("loss_before_refinement"),
-              1, sizeof(T) == 4 ? 1e-2 : 1e-4)
+              1, tolerance)
       << name << " " << set;
   EXPECT_NEAR(outcome.loss / outcome.scale / layer.expected.template attribute<double>("loss"), 1,
-              sizeof(T) == 4 ? 1e-2 : 1e-4)
+              tolerance)
       << name << " " << set;
   return outcome;
 }
@@ -61,7 +63,6 @@ TYPED_TEST(GoldenSolvers, AgreeOnEverySetAndLayer) {
   const auto sets = file.group("block_0").group("self_attn.q_proj").group("result").names();
   EXPECT_EQ(sets.size(), 17u);
   for (const auto& set : sets) {
-    if (set.ends_with("pivoted") || set.ends_with("best")) continue;  // methods of a later version
     Index equal = 0, entries = 0;
     for (const char* block : {"block_0", "block_2"})
       for (const auto& layer : file.group(block).names()) {

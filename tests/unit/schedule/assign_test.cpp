@@ -61,7 +61,8 @@ TEST(Cost, GrowsWithTheWork) {
   rounding.grid = GridSearch::minmax;
   rounding.drift = Drift::none;
   rounding.refine_passes = 0;
-  EXPECT_EQ(factor_cost(10), 1000);
+  EXPECT_EQ(factor_cost(10, Order::descending), 1000);
+  EXPECT_DOUBLE_EQ(factor_cost(30, Order::pivoted), 36000);
   EXPECT_LT(rows_cost(rounding, 64, 256), rows_cost(full, 64, 256));
   EXPECT_EQ(rows_cost(full, 128, 256), 2 * rows_cost(full, 64, 256));
   EXPECT_GT(rows_cost(full, 64, 512), 2 * rows_cost(full, 64, 256));

@@ -74,6 +74,7 @@ TEST(Operations, FactorsOfOneSide) {
   EXPECT_EQ(factor_operations({.inputs = 3, .panel = true}), 18 + 36);
   EXPECT_EQ(factor_operations({.inputs = 3, .panel = true, .shift = true}), 18 + 36 + 27);
   EXPECT_EQ(factor_operations({.inputs = 3, .shift = true}), 18 + 54);
+  EXPECT_EQ(factor_operations({.inputs = 3, .pivoted = true}), 18 + 9);
 }
 
 TEST(Operations, SolvingRows) {
@@ -85,6 +86,12 @@ TEST(Operations, SolvingRows) {
   EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10}), 1000);
   EXPECT_EQ(solve_operations(full, {.rows = 7, .inputs = 10}), 7000);
   EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10, .drift = true}), 1300);
+  QuantSpec polished = full;
+  polished.polish = 2;
+  EXPECT_EQ(solve_operations(polished, {.rows = 1, .inputs = 10}), 1000 + 2 * 200);
+  QuantSpec wide = full;
+  wide.beam = 8;
+  EXPECT_EQ(solve_operations(wide, {.rows = 1, .inputs = 10}), 1000 + 7 * 100);
   // d n = 40: once for the update, 8 for products with H_out, 2 for a pass; the shift 200.
   EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10, .head_rows = 4, .drift = true}),
             1300 + 11 * 40 + 200);
