@@ -3,7 +3,7 @@
 //   h <- h + W_o attention(rope(W_q n), rope(W_k n), W_v n),   n = norm(h)
 //   h <- h + W_down mlp(m),                                    m = norm(h)
 // or behind the residual sums, n = h, m = h and h <- norm(h + ...) twice; with
-//   mlp(m) = act(W_gate m) ⊙ W_up m   or   act(W_up m).
+//   mlp(m) = act(W_gate m) ⊙ W_up m   or   act(W_up m),   or a mixture of experts (experts.hpp).
 // Gemma: h <- h + norm(W_o ...), h <- h + norm(W_down ...) too. Qwen3, Gemma-3: queries and keys
 // are normed inside their heads before they are rotated.
 #include "model/decoder_block.hpp"
@@ -13,6 +13,7 @@
 #include "kernels/norm.hpp"
 #include "kernels/relu.hpp"
 #include "model/attention.hpp"
+#include "model/experts.hpp"
 #include "model/linear.hpp"
 #include "model/rope.hpp"
 
@@ -137,12 +138,17 @@ BlockTrace decoder_block(const Step& step, View<const float> hidden) {
   after(spec, block.attention_norm, t.output.view());
 
   t.mlp_input = before(spec, block.mlp_norm, t.output.view());
-  if (until == Until::mlp) return t;
-  widen(step, t);
-  step.done_with(t.mlp_input);
-
-  add_sublayer(step, Role::down, block.mlp_post_norm, t.down_input, t.output);
-  step.done_with(t.down_input);
+  if (until == Until::mlp && spec.experts == 0) return t;
+  if (spec.experts > 0) {
+    add_experts(step, t);
+    if (until == Until::mlp) return t;
+    step.done_with(t.mlp_input);
+  } else {
+    widen(step, t);
+    step.done_with(t.mlp_input);
+    add_sublayer(step, Role::down, block.mlp_post_norm, t.down_input, t.output);
+    step.done_with(t.down_input);
+  }
   after(spec, block.mlp_norm, t.output.view());
   return t;
 }

@@ -25,8 +25,11 @@ enum class Until { attention, output, mlp, end };
 ///             scores, probabilities, norms and the residual stream are float32 either way.
 ///
 /// A sequence's result does not depend on the others in the chunk, beyond the rounding of products.
+///   experts_as  with experts: the trace whose tokens each expert's inputs are kept for, so that
+///               two paths can be compared token by token; null: those it is used for here
 BlockTrace forward(const ModelSpec& spec, const Block& block, View<const float> hidden,
-                   Index length, Products products, Keep keep, Until until = Until::end);
+                   Index length, Products products, Keep keep, Until until = Until::end,
+                   const BlockTrace* experts_as = nullptr);
 
 /// `automatic` becomes bfloat16 for models stored in bfloat16 and float32 for all others.
 inline Products resolved_products(const ModelSpec& spec, Products asked) {
