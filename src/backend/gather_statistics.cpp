@@ -35,6 +35,9 @@ void check_trace(const BlockTrace& trace, Index block, const Chunk& chunk, Index
   require_finite(trace.output_input, "the attention output", block, chunk, length);
   require_finite(trace.mlp_input, "the input of the MLP", block, chunk, length);
   require_finite(trace.down_input, "the input of the last MLP layer", block, chunk, length);
+  for (const ExpertTrace& expert : trace.experts)
+    require_finite(expert.down_input, "an expert's input of the last MLP layer", block, chunk,
+                   length);
   require_finite(trace.output, "the block's output", block, chunk, length);
 }
 
@@ -64,10 +67,10 @@ class Gatherer {
   }
 
  private:
-  BlockTrace forward(const Block& weights, Matrix<float>& of, const Chunk& chunk,
-                     model::Keep keep) {
+  BlockTrace forward(const Block& weights, Matrix<float>& of, const Chunk& chunk, model::Keep keep,
+                     const BlockTrace* experts_as = nullptr) {
     return model::forward(model_, weights, states_.rows(of, chunk), states_.shard().length,
-                          settings_.products, keep, gathering_.until());
+                          settings_.products, keep, gathering_.until(), experts_as);
   }
   void add(const Target& target, const BlockTrace& quant, const BlockTrace* full) {
     if (target.sums != nullptr)
@@ -96,7 +99,7 @@ class Gatherer {
     BlockTrace full;
     if (inputs_wanted || gathering_.last)
       full = forward(gathering_.full, states_.full, chunk,
-                     inputs_wanted ? model::Keep::layer_inputs : model::Keep::output_only);
+                     inputs_wanted ? model::Keep::layer_inputs : model::Keep::output_only, &quant);
     require_finite(full.output, "the full-precision output", block, chunk, length);
     add(target, quant, gathering_.shape.drift ? &full : nullptr);
     if (keep_now) kept_->append(quant, full, first_token);
@@ -132,7 +135,7 @@ GatheredSums gather_statistics(const comm::Communicator& ranks, const ModelSpec&
       // A lane's sums, or zeros in its place: the lane is the other tree's.
       const auto push = [&](auto& to, const SumShape& shape_of, Index lane, bool counts) {
         auto sums = to.blank();
-        sums.sums.tokens[0] = 0;
+        sums.sums.start();
         if (counts) gatherer.add_lane(lane, {shape_of, &sums.sums});
         if (sums.sums.tokens[0] == 0) sums.sums.clear();  // or fewer sequences than lanes
         to.push(std::move(sums));

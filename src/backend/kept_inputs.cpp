@@ -27,6 +27,7 @@ void KeptInputs::append(const BlockTrace& quant, const BlockTrace& full, Index f
     to = std::move(longer);
   };
   for (const Role role : roles) {
+    if (input_of(quant, role).empty()) continue;  // an expert's, which sees some tokens only
     auto& [q, f] = inputs[role];
     append(q, input_of(quant, role));
     append(f, input_of(full, role));

@@ -97,6 +97,10 @@ LayerInputs plan_layers(const ModelSpec& model, const Block& block,
     if (two_sided) plan.heads = layer.role == Role::query ? model.heads : model.kv_heads;
     InputUnit unit;
     unit.place = place_of(layer.role);
+    if (layer.expert >= 0) {
+      unit.place = layer.role == Role::down ? Place::expert_down : Place::expert_mlp;
+      unit.head = layer.expert;
+    }
     unit.settings = {
         plan.spec.damping,
         length,
@@ -136,6 +140,7 @@ std::vector<View<const float>> weights_of_unit(const LayerInputs& inputs, Index 
 
 void use_sums(const SumShape& shape, const BlockSums& sums, const Block& block,
               const std::vector<float>& frequencies, Index length, LayerInputs& inputs) {
+  inputs.expert_tokens.assign(sums.tokens.begin() + 1, sums.tokens.end());
   inputs.input_statistics = [&shape, &sums](const InputUnit& unit) {
     return hessian::input_statistics(shape, sums, unit.place, unit.head);
   };
@@ -168,6 +173,7 @@ SumShape sum_shape(const ModelSpec& model, const std::vector<QuantSpec>& specs,
                  .heads = model.heads,
                  .kv_heads = model.kv_heads,
                  .head_dim = model.head_dim,
+                 .experts = model.experts,
                  .qk_norm = model.qk_norm};
   shape.attention_input = shape.output_input = shape.mlp_input = shape.down_input = false;
   const auto wanted_at = [&](Place place) -> bool& {

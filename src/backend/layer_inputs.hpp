@@ -30,7 +30,7 @@ std::vector<BlockStep> steps_of(Gather gather, const std::vector<Role>& roles);
 /// One input side to factor; layers with the same place, head and settings share it.
 struct InputUnit {
   hessian::Place place = hessian::Place::attention_input;
-  Index head = 0;  // of `value_head`
+  Index head = 0;  // of `value_head`; the expert's number of `expert_mlp` and `expert_down`
   hessian::FactorSettings settings;
   bool factor = false;  // false: plain rounding only, H without factors
   std::string name;     // for messages: "block 3, self_attn.q_proj"
@@ -54,6 +54,8 @@ struct LayerInputs {
   std::function<hessian::InputStatistics(const InputUnit&)> input_statistics;
   /// The same of held-out sequences, which then choose alpha; empty without (or without drift).
   std::function<hessian::InputStatistics(const InputUnit&)> fold_statistics;
+  /// Tokens that each expert was used for; empty without experts.
+  std::vector<Index> expert_tokens;
   /// Raw H_out of head h of a layer.
   std::function<Matrix<float>(const LayerPlan&, Index h)> output_hessian;
 };

@@ -53,13 +53,18 @@ std::vector<TaskResult> solve_all(const comm::Communicator& ranks, const LayerIn
   return share_results(ranks, std::move(results), static_cast<Index>(tasks.size()));
 }
 
-QuantizedLayer empty_layer(const LayerPlan& plan, const BlockSolver& solver,
-                           const std::vector<int>& owner) {
+QuantizedLayer empty_layer(const LayerInputs& inputs, const LayerPlan& plan,
+                           const BlockSolver& solver, const std::vector<int>& owner) {
   const Index out = plan.layer->weight.rows(), in = plan.layer->weight.cols();
   QuantizedLayer layer;
   layer.name = plan.layer->name;
   layer.role = plan.layer->role;
   layer.spec = plan.spec;
+  layer.expert = plan.layer->expert;
+  if (layer.expert >= 0 && !inputs.expert_tokens.empty()) {
+    layer.expert_tokens = inputs.expert_tokens.at(static_cast<std::size_t>(layer.expert));
+    layer.shared_statistics = layer.expert_tokens < in;
+  }
   layer.method_used = word(plan.spec.method);
   const Index groups = plan.spec.group_size > 0 ? in / plan.spec.group_size : 1;
   layer.codes = Matrix<std::uint8_t>::uninitialized(out, in);
@@ -124,7 +129,7 @@ std::vector<QuantizedLayer> solve_block(const comm::Communicator& ranks, const L
   std::vector<QuantizedLayer> layers;
   std::vector<std::vector<double>> energies;
   for (const LayerPlan& plan : inputs.layers) {
-    layers.push_back(empty_layer(plan, solver, owner));
+    layers.push_back(empty_layer(inputs, plan, solver, owner));
     energies.emplace_back(static_cast<std::size_t>(plan.layer->weight.cols()), 0.);
   }
   for (std::size_t t = 0; t < tasks.size();

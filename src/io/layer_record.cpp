@@ -113,6 +113,11 @@ void write_layer(H5Group& group, const QuantizedLayer& layer, Index position) {
     group.set_attribute("rounding_undecided", layer.rounding.undecided);
     group.set_attribute("rounding_rows_at_start", layer.rounding.rows_at_start);
   }
+  if (layer.expert >= 0) {
+    group.set_attribute("expert", layer.expert);
+    group.set_attribute("expert_tokens", layer.expert_tokens);
+    group.set_attribute("shared_statistics", layer.shared_statistics);
+  }
   group.set_attribute("stages", stage_words(layer.spec));
   group.set_attribute("frozen_scales", layer.frozen_scales);
   group.set_attribute("alpha_used", layer.alpha_used);
@@ -144,6 +149,11 @@ QuantizedLayer read_layer(const H5Group& group, const std::string& name) {
   layer.loss_after = group.attribute<double>("loss_after");
   layer.loss_rounding = group.attribute<double>("loss_rounding");
   layer.loss_scale = group.attribute<double>("loss_scale");
+  if (group.has_attribute("expert")) {
+    layer.expert = group.attribute<std::int64_t>("expert");
+    layer.expert_tokens = group.attribute<std::int64_t>("expert_tokens");
+    layer.shared_statistics = group.attribute<bool>("shared_statistics");
+  }
   if (group.has_attribute("alpha_used"))  // files of the first version have none
     layer.alpha_used = group.attribute<double>("alpha_used");
   if (layer.spec.method == Method::aespa) {

@@ -23,7 +23,8 @@ kernels::RopeTable Past::rope(Index fresh) const {
           Matrix<float>(table_.sin.view().rows_from(tokens_, fresh))};
 }
 
-Matrix<float> Past::attention(const ModelSpec& spec, View<const float> query, View<const float> key,
+Matrix<float> Past::attention(const ModelSpec& spec, const AttentionForm& form,
+                              View<const float> query, View<const float> key,
                               View<const float> value) {
   const Index fresh = query.rows, d = spec.head_dim, first = tokens_, all = first + fresh;
   const Index heads_per_group = spec.heads / spec.kv_heads;

@@ -20,6 +20,8 @@ std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<
                                                          layer_inputs(job.model(), role)),
                             {},
                             {}});
+    if (job.model().experts > 0 && role >= Role::gate)  // in the order of their numbers
+      block.layers.back().expert = (static_cast<Index>(i) - 4) / 3;
   }
   return backend::plan_layers(job.model(), block, specs, length, step).units;
 }

@@ -43,6 +43,7 @@ StoredBlock read_stored(const fs::path& run, Index index) {
       throw UserError(path.string() + ": no statistics are stored for " + layer.name +
                       "; quantize with --set run.keep.statistics=true first");
     stored.block.layers.push_back({layer.name, layer.role, found->second.weight, {}, {}});
+    stored.block.layers.back().expert = layer.expert;
   }
   const auto pages = [](const Matrix<float>& m) { return m.empty() ? 0 : m.rows() / m.cols(); };
   auto& model = stored.model;
@@ -69,6 +70,10 @@ const io::LayerStatistics& source_of(const StoredBlock& stored, const backend::I
       return stored.of(Role::up);
     case Place::down_input:
       return stored.of(Role::down);
+    case Place::expert_mlp:
+      return stored.record.statistics.at(stored.block.layer(Role::up, unit.head).name);
+    case Place::expert_down:
+      return stored.record.statistics.at(stored.block.layer(Role::down, unit.head).name);
     case Place::value_head:
       break;
   }

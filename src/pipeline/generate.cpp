@@ -7,6 +7,7 @@
 
 #include "backend/walk_checks.hpp"
 #include "core/memory.hpp"
+#include "core/stop_flag.hpp"
 #include "eval/scoring.hpp"
 #include "io/block_file.hpp"
 #include "io/run_file.hpp"
@@ -51,7 +52,7 @@ std::vector<Block> load_blocks(const io::Checkpoint& checkpoint, const std::stri
                                Products products) {
   std::vector<Block> blocks;
   for (Index b = 0; b < checkpoint.spec().blocks; ++b) {
-    backend::leave_when_asked();
+    leave_when_asked();
     Block block = checkpoint.load_block(b, products);
     if (!run_dir.empty())
       apply(
@@ -89,7 +90,7 @@ void generate(const RunSpec& spec, const GenerateOptions& options,
   Index seen = 0;
   std::vector<float> logits(static_cast<std::size_t>(head.vocabulary()));
   for (Index told = 0; told < options.tokens; ++told) {
-    backend::leave_when_asked();
+    leave_when_asked();
     const auto count = static_cast<Index>(fresh.size());
     Matrix<float> hidden = model::embed(model, ends, {fresh.data(), 1, count, count}, seen);
     for (std::size_t b = 0; b < blocks.size(); ++b)

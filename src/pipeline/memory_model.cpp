@@ -152,11 +152,11 @@ class Model {
   double blocks_read() const { return real(std::min<Index>(2, model_.blocks)); }
   /// Full-precision weights of the block in work, for x, beside those that are being replaced.
   double originals() const { return step_.first && step_.last ? 0 : 1; }
+  double experts() const { return real(std::max<Index>(shape_.experts, 1)); }
   double end_matrices() const { return model_.tied_embeddings ? 1 : 2; }
   double attention_widths() const {
     return real(model_.heads * model_.head_dim + 2 * model_.kv_heads * model_.head_dim);
   }
-
   void states(Moment& m) const {
     m.add("residual streams of the calibration sequences", Heap::main, 2,
           4 * real(shard_.my_sequences() * shard_.length) * real(model_.hidden));
@@ -178,11 +178,11 @@ class Model {
     const auto place = [&](double count, Index n) {
       m.add("sums of statistics", Heap::main, count * kinds, square(n));
     };
-    place((shape_.attention_input ? 1 : 0) + (shape_.mlp_input ? 1 : 0) +
+    place((shape_.attention_input ? 1 : 0) + (shape_.mlp_input ? experts() : 0) +
               (shape_.value_attention ? real(shape_.kv_heads) : 0),
           shape_.hidden);
     place(shape_.output_input ? 1 : 0, shape_.attention_width);
-    place(shape_.down_input ? 1 : 0, shape_.feed_forward);
+    place(shape_.down_input ? experts() : 0, shape_.feed_forward);
     const double metrics = (shape_.row_metric ? real(shape_.kv_heads + shape_.key_grams()) : 0) +
                            (shape_.softmax_metric ? real(shape_.heads + shape_.kv_heads) : 0);
     m.add("sums of statistics", Heap::main, metrics * sets, square(shape_.head_dim));
@@ -286,8 +286,7 @@ std::vector<Moment> walk_moments(const Job& job, const calib::Shard& shard, int 
     const Model model(job, shard, ranks, step);
     if (step.first) moments.push_back(model.embedding());
     if (step.first && job.spec.quant.budget.on()) moments.push_back(model.widths());
-    for (const Moment& moment : {model.statistics(), model.factor(), model.solve()})
-      moments.push_back(moment);
+    moments.insert(moments.end(), {model.statistics(), model.factor(), model.solve()});
     if (step.last) moments.push_back(model.advance());
   }
   return moments;

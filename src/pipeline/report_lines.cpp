@@ -122,6 +122,10 @@ std::vector<std::string> layer_warnings(Index block, const QuantizedLayer& layer
     warnings.push_back(name + "quantized with " + layer.method_used + " instead of " +
                        std::string(word(layer.spec.method)) +
                        ": its Hessian could not be factored (allowed by quant.fallback)");
+  if (layer.shared_statistics)
+    warnings.push_back(name + "only " + number(layer.expert_tokens) + " tokens for " +
+                       number(layer.codes.cols()) +
+                       " inputs, so the statistics of all experts of the block were used");
   if (layer.damping_retries > 0)
     warnings.push_back(name + text("the factorization needed damping %g after %d retries",
                                    layer.damping, layer.damping_retries));

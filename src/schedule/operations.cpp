@@ -29,7 +29,8 @@ double value_sums(const SumShape& s, Index sequences, Index length) {
 double linear_weights(const ModelSpec& m) {
   const double attention = real(m.hidden) * real(2 * (m.heads + m.kv_heads) * m.head_dim);
   const double mlp_layers = m.gated ? 3 : 2;
-  return attention + mlp_layers * real(m.hidden) * real(m.feed_forward);
+  const double mlps = m.experts > 0 ? real(m.experts_per_token) : 1;
+  return attention + mlps * mlp_layers * real(m.hidden) * real(m.feed_forward);
 }
 
 double forward_operations(const ModelSpec& m, Index sequences, Index length) {

@@ -36,7 +36,7 @@ def is_greedy(subject, ids, vocabulary, folder):
         return bool(file["greedy"][0])
 
 
-FAMILIES = ("llama_gqa", "opt_before", "opt_after", "mistral", "qwen2", "qwen3", "gemma2", "gemma3")  # windows of 7 to 10
+FAMILIES = ("llama_gqa", "opt_before", "opt_after", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "mixtral", "qwen3_moe")  # windows of 7 to 10
 
 
 @pytest.mark.parametrize("family", ("demo", *FAMILIES))

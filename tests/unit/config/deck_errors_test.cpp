@@ -32,7 +32,7 @@ TEST(DeckErrors, UnknownKeys) {
       "symmetric, "
       "grid, rows_at_once, drift, alpha, adaptive_grid, refine_passes, refine_gain, refine_zeros, "
       "polish, column_order, row_order, beam, value_hessian, row_metric, value_row_metric, "
-      "damping, fallback, gather, metric_positions, alpha_rule, held_out_lanes, layers");
+      "rounding_steps, rounding_rate, rounding_lambda, damping, fallback, gather, metric_positions, alpha_rule, held_out_lanes, layers");
   EXPECT_EQ(complaint(smallest + "quantization: {bits: 2}\n"),
             "deck.yaml:3: quantization: unknown key; known keys are model, calibration, quant, "
             "evaluation, run");
