@@ -57,7 +57,8 @@ void take_survivors(const device::Stream& stream, DeviceView<const float> from, 
                     DeviceView<const std::uint8_t> root, DeviceView<float> to);
 
 /// The codes of each row's cheapest prefix, number 0 behind the last panel, back through the roots.
-///   swept [rows after x in] as the panels left them, roots [panels rows x after], codes [rows x in]
+///   swept [rows after x in] as the panels left them, roots [panels rows x after], codes [rows x
+///   in]
 void cheapest_codes(const device::Stream& stream, DeviceView<const std::uint8_t> swept,
                     DeviceView<const std::uint8_t> roots, DeviceView<std::uint8_t> codes);
 

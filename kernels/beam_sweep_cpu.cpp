@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "kernels/beam_sweep.hpp"
 
@@ -35,14 +36,24 @@ struct Step {
   std::uint8_t code[most_prefixes], parent[most_prefixes];
 };
 
-/// What one thread needs for a panel.
+/// What a row needs in a panel.
 template <class T>
-struct alignas(64) Scratch {
-  T U[sweep_panel][sweep_panel];             // zeros below the diagonal and beyond the panel
+struct alignas(64) RowBeam {
   T weights[2][most_prefixes][sweep_panel];  // of the prefixes, now and one column later
   T cost[most_prefixes];
   Candidates<T> candidates;
   Step<T> steps[sweep_panel];
+};
+
+/// Rows that go through a column together: each alone would wait for its own divisions.
+constexpr Index most_together = 4;
+constexpr Index together(Index kept) { return std::clamp<Index>(32 / kept, 1, most_together); }
+
+/// What one thread needs for a panel.
+template <class T>
+struct alignas(64) Scratch {
+  T U[sweep_panel][sweep_panel];  // zeros below the diagonal and beyond the panel
+  RowBeam<T> rows[most_together];
 };
 
 template <class T>
@@ -127,31 +138,63 @@ void spread(const T* from, T error, const T* u, Index first, T* to) {
                                          error * *reinterpret_cast<const Vector*>(u + j);
 }
 
-/// The columns of the panel for one row.
+/// The cheapest candidates become the prefixes.
 template <class T>
-void sweep_row(Index row, Index n, Index before, const PanelGrid<T>& grid, Index kept,
-               Scratch<T>& scratch) {
+void survive(const T* u, Index column, Index prefixes, Index survivors, RowBeam<T>& row) {
+  const auto& candidates = row.candidates;
+  Step<T>& step = row.steps[column];
+  const auto* now = row.weights[column % 2];
+  auto* next = row.weights[(column + 1) % 2];
+  for (Index k = 0; k < survivors; ++k) {
+    const Index i = candidates.sorted[k], parent = i < prefixes ? i : i - prefixes;
+    row.cost[k] = candidates.cost[i];
+    step.error[k] = candidates.error[i];
+    step.code[k] = static_cast<std::uint8_t>(candidates.code[i]);
+    step.parent[k] = static_cast<std::uint8_t>(parent);
+    spread<T>(now[parent], candidates.error[i], u, column + 1, next[k]);
+  }
+}
+
+/// The columns of the panel for some rows from `first` on.
+template <class T>
+void sweep_rows(Index first, Index rows, Index n, Index before, const PanelGrid<T>& grid,
+                Index kept, Scratch<T>& scratch) {
   Index prefixes = before;
-  auto& candidates = scratch.candidates;
   for (Index c = 0; c < n; ++c) {
-    const auto* now = scratch.weights[c % 2];
-    auto* next = scratch.weights[(c + 1) % 2];
     const std::int32_t group = grid.group[c];
-    propose<T>(now, scratch.cost, prefixes, c,
-               {grid.scale(row, group), grid.zero(row, group), grid.top, scratch.U[c][c]},
-               candidates);
-    sort<T>(candidates, 2 * prefixes);
     const Index survivors = std::min(kept, 2 * prefixes);
-    Step<T>& step = scratch.steps[c];
-    for (Index k = 0; k < survivors; ++k) {
-      const Index i = candidates.sorted[k], parent = i < prefixes ? i : i - prefixes;
-      scratch.cost[k] = candidates.cost[i];
-      step.error[k] = candidates.error[i];
-      step.code[k] = static_cast<std::uint8_t>(candidates.code[i]);
-      step.parent[k] = static_cast<std::uint8_t>(parent);
-      spread<T>(now[parent], candidates.error[i], scratch.U[c], c + 1, next[k]);
+    for (Index r = 0; r < rows; ++r) {
+      RowBeam<T>& row = scratch.rows[r];
+      propose<T>(
+          row.weights[c % 2], row.cost, prefixes, c,
+          {grid.scale(first + r, group), grid.zero(first + r, group), grid.top, scratch.U[c][c]},
+          row.candidates);
     }
+    for (Index r = 0; r < rows; ++r) sort<T>(scratch.rows[r].candidates, 2 * prefixes);
+    for (Index r = 0; r < rows; ++r)
+      survive<T>(scratch.U[c], c, prefixes, survivors, scratch.rows[r]);
     prefixes = survivors;
+  }
+}
+
+/// Row number r of the result, back along the survivors' ancestors.
+template <class T>
+void write_row(const RowBeam<T>& row, Index r, Index n, const BeamResult<T>& result) {
+  const Index after = result.root.cols;
+  std::uint8_t at[most_prefixes];
+  for (Index k = 0; k < after; ++k) at[k] = static_cast<std::uint8_t>(k);
+  for (Index c = n - 1; c >= 0; --c) {
+    const Step<T>& step = row.steps[c];
+    for (Index k = 0; k < after; ++k) {
+      result.errors(r * after + k, c) = step.error[at[k]];
+      result.codes(r * after + k, c) = step.code[at[k]];
+      at[k] = step.parent[at[k]];
+    }
+  }
+  for (Index k = 0; k < after; ++k) {
+    result.root(r, k) = at[k];
+    // Only differences matter; small numbers keep them exact over thousands of columns.
+    result.cost(r, k) = row.cost[k] - row.cost[0];
   }
 }
 
@@ -165,29 +208,25 @@ void beam_sweep(View<const T> W, Index before, View<const T> U, const PanelGrid<
   CONSTRICTOR_REQUIRE(W.rows == rows * before && (before == 1 || before == kept) &&
                           after == (before == 1 ? prefixes_after(n, kept) : kept),
                       W.rows, rows, before, after, kept);
-  const auto scratch = std::make_unique<Scratch<T>>();  // zeros
-  for (Index c = 0; c < n; ++c) std::copy(U.row(c) + c, U.row(c) + n, scratch->U[c] + c);
-  for (Index r = 0; r < rows; ++r) {
-    for (Index k = 0; k < before; ++k) {
-      std::copy(W.row(r * before + k), W.row(r * before + k) + n, scratch->weights[0][k]);
-      scratch->cost[k] = result.cost(r, k);
+  const auto scratch = std::make_unique_for_overwrite<Scratch<T>>();
+  for (Index c = 0; c < n; ++c) {
+    std::fill(scratch->U[c], scratch->U[c] + sweep_panel, T(0));
+    std::copy(U.row(c) + c, U.row(c) + n, scratch->U[c] + c);
+  }
+  for (RowBeam<T>& row : scratch->rows) {  // what stands behind the last prefix is read
+    std::fill(row.cost, row.cost + most_prefixes, T(0));
+    std::fill(row.candidates.weight, row.candidates.weight + most_prefixes, T(0));
+  }
+  for (Index first = 0; first < rows; first += together(kept)) {
+    const Index count = std::min(together(kept), rows - first);
+    for (Index i = 0; i < count * before; ++i) {
+      const T* from = W.row(first * before + i);
+      RowBeam<T>& row = scratch->rows[i / before];
+      std::copy(from, from + n, row.weights[0][i % before]);
+      row.cost[i % before] = result.cost(first + i / before, i % before);
     }
-    sweep_row<T>(r, n, before, grid, kept, *scratch);
-    std::uint8_t at[most_prefixes];
-    for (Index k = 0; k < after; ++k) at[k] = static_cast<std::uint8_t>(k);
-    for (Index c = n - 1; c >= 0; --c) {  // back along the survivors' ancestors
-      const Step<T>& step = scratch->steps[c];
-      for (Index k = 0; k < after; ++k) {
-        result.errors(r * after + k, c) = step.error[at[k]];
-        result.codes(r * after + k, c) = step.code[at[k]];
-        at[k] = step.parent[at[k]];
-      }
-    }
-    for (Index k = 0; k < after; ++k) {
-      result.root(r, k) = at[k];
-      // Only differences matter; small numbers keep them exact over thousands of columns.
-      result.cost(r, k) = scratch->cost[k] - scratch->cost[0];
-    }
+    sweep_rows<T>(first, count, n, before, grid, kept, *scratch);
+    for (Index r = 0; r < count; ++r) write_row<T>(scratch->rows[r], first + r, n, result);
   }
 }
 

@@ -2,7 +2,7 @@
 # What depends on the site, for run.sbatch and sweep.sbatch (bash, sourced). Change it here; a job may also set, before
 # or with sbatch --export:
 #   CONSTRICTOR_MODULES   modules to load, for example "openmpi hdf5 cuda/13.0 nccl"
-#   CONSTRICTOR_BIN       the program; otherwise build/cuda, build or the PATH, whatever is found first
+#   CONSTRICTOR_BIN       the program; otherwise build/cuda, build, where it is installed or the PATH
 #   CONSTRICTOR_LAUNCH    what starts ranks: "srun" (default where Slurm's srun speaks PMIx) or "mpirun"
 
 # Slurm runs a copy of the job script: its own folder is no help, the one sbatch was called in is.
@@ -15,7 +15,7 @@ fi
 
 if [ -z "${CONSTRICTOR_BIN:-}" ]; then
     for candidate in "$constrictor_root/build/cuda/constrictor" "$constrictor_root/build/constrictor" \
-                     "$(command -v constrictor || true)"; do
+                     "$constrictor_root/../../bin/constrictor" "$(command -v constrictor || true)"; do
         if [ -x "$candidate" ]; then
             CONSTRICTOR_BIN=$candidate
             break

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/command_line.hpp"
 
+#include <algorithm>
 #include <sstream>
 
 #include "app/help.hpp"
@@ -193,20 +194,29 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
     line.arguments = rest;
     return line;
   }
+  if (words[0] == "generate") {
+    const bool with_ids = std::any_of(rest.begin(), rest.end(), [](const std::string& word) {
+      return word == "--ids" || word.rfind("--ids=", 0) == 0;
+    });
+    if (with_ids) return parse_generate(rest);
+    line.command = Command::generate_text;
+    line.arguments = rest;
+    return line;
+  }
   if (words[0] == "--version") {
     line.command = Command::version;
     return line;
   }
   throw UserError("'" + words[0] +
                   "' is no command; commands are quantize, evaluate, inspect, plan, sweep, status, "
-                  "retry, tokens, tasks, bench, export; "
+                  "retry, tokens, tasks, generate, bench, export; "
                   "see constrictor --help");
 }
 
 bool needs_ranks(const std::vector<std::string>& words) {
   if (words.empty()) return false;
   for (const char* alone : {"--help", "-h", "help", "--version", "inspect", "tokens", "tasks",
-                            "plan", "sweep", "status", "retry", "export"})
+                            "generate", "plan", "sweep", "status", "retry", "export"})
     if (words[0] == alone) return false;
   for (const std::string& word : words)
     if (word == "--help") return false;

@@ -5,6 +5,7 @@
 
 #include "bench/bench.hpp"
 #include "export/export_run.hpp"
+#include "pipeline/generate.hpp"
 
 namespace constrictor::app {
 
@@ -16,6 +17,8 @@ enum class Command {
   inspect,
   tokens,
   tasks,
+  generate,       // with token ids
+  generate_text,  // by analysis/generate.py, which calls the former
   plan,
   sweep,
   status,
@@ -27,13 +30,13 @@ enum class Command {
 /// What the user asked for. UserError when it makes no sense: one sentence, and where help is.
 struct CommandLine {
   Command command = Command::help;
-  std::string help;                    // help: the text to print
-  std::string deck;                    // quantize; plan, sweep, status, retry: the sweep deck
-  std::string run_dir;                 // quantize: --run-dir; evaluate, inspect: the run
-  std::string from_statistics;         // quantize
-  bool dry_run = false;                // quantize
-  bool force = false;                  // quantize
-  std::string model;                   // evaluate: --model instead of a run; export: in place of the deck's
+  std::string help;             // help: the text to print
+  std::string deck;             // quantize; plan, sweep, status, retry: the sweep deck
+  std::string run_dir;          // quantize: --run-dir; evaluate, inspect: the run
+  std::string from_statistics;  // quantize
+  bool dry_run = false;         // quantize
+  bool force = false;           // quantize
+  std::string model;  // evaluate: --model instead of a run; export: in place of the deck's
   std::vector<std::string> tokens;     // evaluate: --tokens
   std::vector<std::string> requests;   // evaluate: --requests
   std::string out;                     // evaluate: --out, of answers
@@ -41,7 +44,8 @@ struct CommandLine {
   std::vector<std::string> overrides;  // quantize, evaluate, bench: --set
   bench::BenchOptions bench;           // bench: device and threads are filled in later
   exports::ExportOptions exported;     // export
-  std::vector<std::string> arguments;  // tokens, tasks: handed on as they are
+  pipeline::GenerateOptions generate;  // generate
+  std::vector<std::string> arguments;  // tokens, tasks, generate_text: handed on
   int ranks = 1;                       // plan, sweep: of each run
   int jobs = 1;                        // sweep: runs at the same time
   int dead_after_seconds = 180;        // sweep

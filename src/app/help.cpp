@@ -6,7 +6,10 @@
 #include "bench/bench_shapes.hpp"
 #include "comm/session.hpp"
 #include "core/build_info.hpp"
+#include "data/words.hpp"
 #include "device/device.hpp"
+#include "families/family.hpp"
+#include "io/library_version.hpp"
 #include "linalg/gemm.hpp"
 
 namespace constrictor::app {
@@ -39,6 +42,7 @@ usage: constrictor COMMAND ...
   retry SWEEP       lets failed runs run again
   tokens            text -> token file (once, on a login node)
   tasks build       zero-shot tasks -> request files, by lm-evaluation-harness
+  generate RUN      text after a prompt, with the quantized weights or a model's (--model)
   bench             seconds and rates of every phase on random blocks of a real model's shape
   --version         versions and what this build can do
   COMMAND --help    options and examples
@@ -72,7 +76,8 @@ std::string help_of_evaluate(const std::string& options) {
        [mpirun -np RANKS] constrictor evaluate --model FOLDER --tokens FILES [options]
        ... --requests FILES
 
-Perplexity; for runs also KL divergence and top-1 agreement against full precision. The scores of
+Perplexity; for runs also KL divergence and top-1 agreement against full precision. A model may be
+stored as compressed-tensors or GPTQ codes, by whatever program. The scores of
 a run are printed and stored in its run.h5.
 
 With request files: log-likelihoods of their continuations and the accuracies of their tasks, acc
@@ -125,7 +130,7 @@ Writes a finished run as a Hugging Face folder:
 Which program opens the result, and which does not and why, is said before anything is written.
 What storing the scales in 16 bits changed is in FOLDER/constrictor.json, layer by layer. The
 folder has its name only when it is complete; an earlier export of that name is replaced, anything
-else is left alone.
+else is left alone. `constrictor evaluate --model FOLDER` reads all three back.
 
 {}
 examples
@@ -146,15 +151,28 @@ example
 )") + exit_codes;
 }
 
+namespace {
+/// All values of an enum of the deck.
+template <class E>
+std::string words_of() {
+  std::string words;
+  for (const auto& [value, word] : EnumWords<E>::table)
+    words += (words.empty() ? "" : ", ") + std::string(word);
+  return words;
+}
+}  // namespace
+
 std::string version_text() {
   const BuildInfo& build = build_info();
   return fmt::format(
-      "constrictor  {} ({})\ncompiler     {}, {}\nMPI          {}\nproducts     {}{}\nCUDA         "
-      "{}\nprocessor    {}\n",
+      "constrictor  {} ({})\ncompiler     {}, {}\nMPI          {}\nHDF5         {}\n"
+      "products     {}{}\nCUDA         {}\nprocessor    {}\nfamilies     {}\nmethods      "
+      "{}\nexports      {}\n",
       build.version, build.git_sha, build.compiler, build.build_type, comm::mpi_library(),
-      linalg::product_library(),
+      io::hdf5_version(), linalg::product_library(),
       linalg::has_native_bfloat16() ? ", bfloat16 on the processor" : ", bfloat16 emulated",
-      device::cuda_description(), device::cpu_description());
+      device::cuda_description(), device::cpu_description(), families::known(), words_of<Method>(),
+      "compressed-tensors, gptq, gptq_v2, dequantized");
 }
 
 }  // namespace constrictor::app

@@ -42,6 +42,8 @@ int run_alone(const Words& words) {
     if (line.command == app::Command::export_) app::run_export(line, screen);
     if (line.command == app::Command::tokens) app::run_python("tokens", line.arguments);
     if (line.command == app::Command::tasks) app::run_python("tasks", line.arguments);
+    if (line.command == app::Command::generate) app::run_generate(line);
+    if (line.command == app::Command::generate_text) app::run_python("generate", line.arguments);
     if (line.command == app::Command::inspect) pipeline::inspect_run(line.run_dir, screen);
     if (line.command == app::Command::version) std::fputs(app::version_text().c_str(), stdout);
     if (line.command == app::Command::help) std::fputs(line.help.c_str(), stdout);

@@ -27,6 +27,7 @@ po::typed_value<Texts>* assignments();
 
 CommandLine help_line(std::string text);
 
+CommandLine parse_generate(const Texts& words);
 CommandLine parse_plan(const Texts& words);
 CommandLine parse_sweep(const Texts& words);
 CommandLine parse_status(const Texts& words);

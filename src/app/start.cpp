@@ -17,6 +17,7 @@
 #include "config/load_deck.hpp"
 #include "config/resolved_text.hpp"
 #include "core/child_process.hpp"
+#include "core/memory.hpp"
 #include "core/stop_flag.hpp"
 #include "core/threads.hpp"
 
@@ -49,6 +50,7 @@ RunSpec deck_for_evaluation(const CommandLine& line) {
     run.calibration.tokens = "none";  // a deck must name one; nobody opens it
     run = config::parse_deck(config::resolved_text(run), "defaults", line.overrides);
   }
+  if (line.command == Command::generate) return run;
   if (!line.tokens.empty()) run.evaluation.tokens = line.tokens;
   // Request files are scored instead of the deck's texts, not besides.
   if (!line.requests.empty() && line.tokens.empty()) run.evaluation.tokens.clear();
@@ -132,6 +134,20 @@ void run_sweep(const CommandLine& line, pipeline::Screen& screen) {
   campaign::work_on_sweep(line.deck, options, screen);
 }
 
+void run_generate(const CommandLine& line) {
+  for (const char* count : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
+    if (const char* ranks = std::getenv(count); ranks != nullptr && std::atoi(ranks) > 1)
+      throw UserError("generate works in one process: start it without mpirun or srun");
+  const RunSpec spec = deck_for_evaluation(line);
+  install_stop_handlers();
+  choose_threads(spec.run.threads, 1);
+  keep_freed_memory();
+  pipeline::generate(spec, line.generate, [](std::int32_t token) {
+    std::printf("%d\n", token);
+    std::fflush(stdout);
+  });
+}
+
 void run_export(const CommandLine& line, pipeline::Screen& screen) {
   install_stop_handlers();
   choose_threads(0, 1);
@@ -165,6 +181,7 @@ void run_python(const std::string& command, const std::vector<std::string>& argu
   const std::string path =
       root->string() + (old_path != nullptr ? std::string(":") + old_path : "");
   setenv("PYTHONPATH", path.c_str(), 1);
+  setenv("CONSTRICTOR_PROGRAM", own_program().c_str(), 1);  // what generate.py calls
 
   std::vector<std::string> words = {python, "-m", "analysis." + command};
   words.insert(words.end(), arguments.begin(), arguments.end());

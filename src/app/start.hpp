@@ -27,7 +27,10 @@ void run_sweep(const CommandLine& line, pipeline::Screen& screen);
 /// `constrictor export`, which one process does.
 void run_export(const CommandLine& line, pipeline::Screen& screen);
 
-/// `constrictor tokens` and `tasks`: replaces this process by the Python program
+/// `constrictor generate` with token ids: prints those that follow, one a line, as they come.
+void run_generate(const CommandLine& line);
+
+/// `constrictor tokens`, `tasks` and `generate`: replaces this process by the Python program
 /// analysis/<command>.py. Throws when there is no Python or no such program.
 [[noreturn]] void run_python(const std::string& command, const std::vector<std::string>& arguments);
 

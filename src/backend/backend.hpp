@@ -22,6 +22,7 @@
 #include "data/specs.hpp"
 #include "device/device.hpp"
 #include "eval/continuation.hpp"
+#include "model/forward.hpp"
 
 namespace constrictor::backend {
 
@@ -31,6 +32,27 @@ struct Sequences {
   View<float> states;
   Index length = 0;
   Index chunk = 1;  // sequences that go together at most
+};
+
+/// What is gathered in one step of a block.
+struct Gathering {
+  const Block& full;   // full-precision weights, for x
+  const Block& quant;  // for x~: layers quantized in earlier steps of this block replaced; the same
+                       // object as `full` while there are none
+  SumShape shape;
+  bool last = true;          // moves `states.full` on
+  Index held_out_lanes = 0;  // the last lanes, which have sums of their own
+
+  bool with_fold() const { return held_out_lanes > 0 && shape.drift; }
+  bool one_block() const { return &full == &quant; }
+  /// Both paths see the same inputs and the same weights.
+  bool one_path(const calib::HiddenStates& states) const { return states.equal && one_block(); }
+  /// How far a pass has to go.
+  model::Until until() const {
+    if (last) return model::Until::end;
+    if (shape.mlp_input) return model::Until::mlp;
+    return shape.output_input ? model::Until::output : model::Until::attention;
+  }
 };
 
 struct BackendSettings {
@@ -57,16 +79,16 @@ class Backend {
   /// Hidden states that enter block 0, [sequences * length x hidden]; ids [sequences x length].
   virtual Matrix<float> embed(const ModelEnds& ends, View<const std::int32_t> ids) = 0;
 
-  /// Collective: runs the block with its full-precision weights on x~ (and on x, once the two
-  /// differ), adds up its sums over all lanes, and moves `states.full` on to the block's output.
+  /// Collective: runs the block on x~ (and on x, where the two differ), adds up the sums of the
+  /// step over all lanes, and in the last one moves `states.full` on to the block's output.
   /// The sums stay here until the next call. NumericalError names block, place and first sequence
   /// of a NaN or Inf; Preempted when a stop was asked for.
-  virtual void gather(const Block& block, const SumShape& shape, calib::HiddenStates& states,
-                      KeptInputs* kept, SecondsByPhase& seconds) = 0;
+  virtual void gather(const Gathering& gathering, calib::HiddenStates& states, KeptInputs* kept,
+                      SecondsByPhase& seconds) = 0;
   /// Gives `inputs` its statistics from the sums of the last `gather`, of the same block; valid
   /// until the next one.
   virtual void use_sums(const Block& block, LayerInputs& inputs) = 0;
-  /// Collective: quantizes all layers of a block; every rank gets all results (solve_block.hpp).
+  /// Collective: quantizes all layers of `inputs`; every rank gets all results (solve_block.hpp).
   virtual std::vector<QuantizedLayer> solve(const LayerInputs& inputs, SecondsByPhase& seconds) = 0;
 
   /// Collective: moves `states.quant` through the quantized block, compares with `states.full`.

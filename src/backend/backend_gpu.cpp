@@ -11,6 +11,7 @@
 #include "backend/solve_block.hpp"
 #include "comm/agree.hpp"
 #include "comm/device_communicator.hpp"
+#include "core/stop_flag.hpp"
 #include "eval/scoring_gpu.hpp"
 #include "model/forward_gpu.hpp"
 #include "model/rope.hpp"
@@ -52,10 +53,7 @@ template <class E>
 class DeviceBackend final : public Backend {
  public:
   DeviceBackend(const comm::Communicator& ranks, int number, const BackendSettings& settings)
-      : ranks_(ranks),
-        settings_(settings),
-        gpu_(number),
-        devices_(ranks, gpu_) {}
+      : ranks_(ranks), settings_(settings), gpu_(number), devices_(ranks, gpu_) {}
 
   Index chunk_tokens() const override { return calib::device_chunk_tokens; }
 
@@ -87,13 +85,19 @@ class DeviceBackend final : public Backend {
     return hidden;
   }
 
-  void gather(const Block& block, const SumShape& shape, calib::HiddenStates& states,
-              KeptInputs* kept, SecondsByPhase& seconds) override {
+  void gather(const Gathering& gathering, calib::HiddenStates& states, KeptInputs* kept,
+              SecondsByPhase& seconds) override {
     statistics_.reset();
-    frequencies_ = model::rope_frequencies(settings_.model, block.index);
-    const auto on_device = comm::agree(ranks_, [&] { return taken(block); });
-    auto sums = gather_on_device<E>(rank(), {block, on_device}, shape, states, seconds, kept);
-    statistics_.emplace(gpu_, shape, std::move(sums), frequencies_, states.shard().length);
+    frequencies_ = model::rope_frequencies(settings_.model, gathering.full.index);
+    std::optional<DeviceBlock<E>> replaced;  // on x~'s way, once layers are quantized
+    const auto full = comm::agree(ranks_, [&] {
+      if (!gathering.one_block()) replaced.emplace(uploaded(gathering.quant));
+      return taken(gathering.full);
+    });
+    auto sums = gather_on_device<E>(rank(), gathering, {full, replaced ? *replaced : full}, states,
+                                    seconds, kept);
+    statistics_.emplace(gpu_, gathering.shape, std::move(sums), frequencies_,
+                        states.shard().length);
   }
   void use_sums(const Block& block, LayerInputs& inputs) override {
     CONSTRICTOR_REQUIRE(statistics_.has_value());

@@ -7,6 +7,7 @@
 #include "backend/gather_statistics.hpp"
 #include "backend/host_solver.hpp"
 #include "backend/solve_block.hpp"
+#include "core/stop_flag.hpp"
 #include "eval/scoring.hpp"
 #include "linalg/gemm.hpp"
 #include "model/ends.hpp"
@@ -30,19 +31,23 @@ class HostBackend final : public Backend {
     return model::embed(settings_.model, ends, ids);
   }
 
-  void gather(const Block& block, const SumShape& shape, calib::HiddenStates& states,
-              KeptInputs* kept, SecondsByPhase& seconds) override {
-    shape_ = shape;
-    frequencies_ = model::rope_frequencies(settings_.model, block.index);
+  void gather(const Gathering& gathering, calib::HiddenStates& states, KeptInputs* kept,
+              SecondsByPhase& seconds) override {
+    shape_ = gathering.shape;
+    frequencies_ = model::rope_frequencies(settings_.model, gathering.full.index);
     length_ = states.shard().length;
     sums_.reset();
-    sums_.emplace(gather_statistics(ranks_, settings_.model, block,
-                                    {settings_.products, settings_.reduction, shape}, states,
-                                    seconds, kept));
+    sums_.emplace(gather_statistics(ranks_, settings_.model, gathering,
+                                    {settings_.products, settings_.reduction}, states, seconds,
+                                    kept));
   }
   void use_sums(const Block& block, LayerInputs& inputs) override {
     CONSTRICTOR_REQUIRE(sums_.has_value());
-    backend::use_sums(shape_, *sums_, block, frequencies_, length_, inputs);
+    backend::use_sums(shape_, sums_->sums, block, frequencies_, length_, inputs);
+    if (sums_->fold)
+      inputs.fold_statistics = [this](const InputUnit& unit) {
+        return hessian::input_statistics(fold_of(shape_), *sums_->fold, unit.place, unit.head);
+      };
   }
   std::vector<QuantizedLayer> solve(const LayerInputs& inputs, SecondsByPhase& seconds) override {
     HostSolver solver(ranks_, inputs);
@@ -106,7 +111,7 @@ class HostBackend final : public Backend {
   std::vector<float> frequencies_;
   SumShape shape_;
   Index length_ = 0;
-  std::optional<BlockSums> sums_;
+  std::optional<GatheredSums> sums_;
 };
 
 }  // namespace

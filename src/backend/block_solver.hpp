@@ -18,6 +18,7 @@ struct SideFacts {
   int retries = 0;
   double condition = 1;
   std::string failure;  // why it could not be factored, where plain rounding is allowed; else empty
+  double alpha = 0;     // share of the drift that is corrected
 };
 
 class BlockSolver {

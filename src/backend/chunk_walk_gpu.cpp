@@ -5,6 +5,7 @@
 #include <array>
 
 #include "backend/walk_checks.hpp"
+#include "core/stop_flag.hpp"
 
 namespace constrictor::backend {
 namespace {

@@ -34,15 +34,16 @@ BlockTrace inputs_on_host(const device::Context& gpu, const DeviceTrace<E>& trac
 
 /// Forward on x~ and x, sums; chunk after chunk, lane after lane.
 template <class E>
-class Gathering final : public ChunkVisitor {
+class GatheringWalk final : public ChunkVisitor {
  public:
-  Gathering(const DeviceRank& rank, const TwoBlocks<E>& block, const SumShape& shape,
-            const calib::HiddenStates& states, KeptInputs* kept)
+  GatheringWalk(const DeviceRank& rank, const Gathering& gathering, const GatheredBlocks<E>& blocks,
+                const calib::HiddenStates& states, KeptInputs* kept)
       : rank_(rank),
-        block_(block),
-        shape_(shape),
+        gathering_(gathering),
+        blocks_(blocks),
+        shape_(gathering.shape),
         shard_(states.shard()),
-        equal_(states.equal),
+        one_path_(gathering.one_path(states)),
         kept_(kept),
         stack_(
             shard_.lanes, shard_.mine, [&] { return DeviceSums(rank_.gpu, shape_); },
@@ -65,33 +66,37 @@ class Gathering final : public ChunkVisitor {
       Index i, const std::vector<DeviceView<const float>>& states) override {
     open_lane(lanes_[static_cast<std::size_t>(i)]);
     const bool keep_now = kept_ != nullptr && kept_->wants(first_token(i));
-    const auto forward = [&](DeviceView<const float> hidden, model::Keep keep) {
-      return model::forward<E>(rank_.gpu, rank_.model, block_.device, hidden, shard_.length, keep);
+    const auto forward = [&](const DeviceBlock<E>& block, DeviceView<const float> hidden,
+                             model::Keep keep) {
+      return model::forward<E>(rank_.gpu, rank_.model, block, hidden, shard_.length, keep,
+                               gathering_.until());
     };
-    auto quant = forward(states[0], model::Keep::layer_inputs);
+    auto quant = forward(blocks_.quant, states[0], model::Keep::layer_inputs);
     ask(i, quant);
     std::vector<DeviceMatrix<float>> moved_on;
-    if (equal_) {
-      flags_->ask(i, 5, read_only(quant.output.view()));
+    if (one_path_) {
+      ask<float>(i, 5, quant.output.view());
       hessian::accumulate<E>(rank_.gpu, shape_, quant, nullptr, shard_.length, *sums_);
       if (keep_now) keep(i, quant, quant);
-      moved_on.push_back(std::move(quant.output));
+      if (gathering_.last) moved_on.push_back(std::move(quant.output));
       return moved_on;
     }
     const bool inputs_wanted = shape_.drift || keep_now;
-    auto full =
-        forward(states[1], inputs_wanted ? model::Keep::layer_inputs : model::Keep::output_only);
-    flags_->ask(i, 5, read_only(full.output.view()));
+    DeviceTrace<E> full;
+    if (inputs_wanted || gathering_.last)
+      full = forward(blocks_.full, states[1],
+                     inputs_wanted ? model::Keep::layer_inputs : model::Keep::output_only);
+    ask<float>(i, 5, full.output.view());
     hessian::accumulate<E>(rank_.gpu, shape_, quant, shape_.drift ? &full : nullptr, shard_.length,
                            *sums_);
     if (keep_now) keep(i, quant, full);
-    moved_on.push_back(std::move(full.output));
+    if (gathering_.last) moved_on.push_back(std::move(full.output));
     return moved_on;
   }
   void fetch(Index i) override { flags_->fetch(i); }
   void arrived(Index i) override {
     const auto& chunk = chunks_[static_cast<std::size_t>(i)];
-    flags_->check(i, block_.host.index, chunk.sequences * shard_.length, chunk, shard_.length);
+    flags_->check(i, gathering_.full.index, chunk.sequences * shard_.length, chunk, shard_.length);
   }
 
   /// The nodes of the tree that the rank's lanes make.
@@ -111,15 +116,21 @@ class Gathering final : public ChunkVisitor {
   Index first_token(Index i) const {
     return chunks_[static_cast<std::size_t>(i)].first_sequence * shard_.length;
   }
+  /// What a pass did not reach is in order: rows without elements.
+  template <class T>
+  void ask(Index i, Index place, DeviceView<const T> values) {
+    const Index rows = chunks_[static_cast<std::size_t>(i)].sequences * shard_.length;
+    flags_->ask(i, place, values.rows > 0 ? values : DeviceView<const T>{nullptr, rows, 0, 0});
+  }
   void ask(Index i, const DeviceTrace<E>& trace) {
-    flags_->ask(i, 0, trace.attention_input.view());
-    flags_->ask(i, 1, trace.output_input.view());
-    flags_->ask(i, 2, trace.mlp_input.view());
-    flags_->ask(i, 3, trace.down_input.view());
-    flags_->ask(i, 4, read_only(trace.output.view()));
+    ask<E>(i, 0, trace.attention_input.view());
+    ask<E>(i, 1, trace.output_input.view());
+    ask<E>(i, 2, trace.mlp_input.view());
+    ask<E>(i, 3, trace.down_input.view());
+    ask<float>(i, 4, trace.output.view());
   }
   void keep(Index i, const DeviceTrace<E>& quant, const DeviceTrace<E>& full) {
-    kept_->append(block_.host, inputs_on_host(rank_.gpu, quant), inputs_on_host(rank_.gpu, full),
+    kept_->append(inputs_on_host(rank_.gpu, quant), inputs_on_host(rank_.gpu, full),
                   first_token(i));
   }
   void open_sums() {
@@ -142,10 +153,11 @@ class Gathering final : public ChunkVisitor {
   }
 
   const DeviceRank& rank_;
-  const TwoBlocks<E>& block_;
+  const Gathering& gathering_;
+  const GatheredBlocks<E>& blocks_;
   const SumShape& shape_;
   const calib::Shard& shard_;
-  bool equal_, merged_ = false;
+  bool one_path_, merged_ = false;
   KeptInputs* kept_;
   std::vector<calib::Chunk> chunks_;
   std::vector<Index> lanes_;
@@ -194,36 +206,40 @@ DeviceSums summed_exactly(const DeviceRank& rank, const SumShape& shape, const c
 }  // namespace
 
 template <class E>
-DeviceSums gather_on_device(const DeviceRank& rank, const TwoBlocks<E>& block,
-                            const SumShape& shape, calib::HiddenStates& states,
+DeviceSums gather_on_device(const DeviceRank& rank, const Gathering& gathering,
+                            const GatheredBlocks<E>& blocks, calib::HiddenStates& states,
                             SecondsByPhase& seconds, KeptInputs* kept) {
+  const SumShape& shape = gathering.shape;
   std::vector<comm::LaneStack<DeviceSums>::Node> nodes;
   std::optional<DeviceSums> merged;
   const bool fast = rank.reduction == Reduction::fast;
   {
     const PhaseTimer timer(seconds, "statistics");
     comm::agree(rank.ranks, [&] {
-      Gathering<E> gathering(rank, block, shape, states, kept);
-      if (fast) gathering.merge_lanes();
-      ChunkPaths paths{{states.quant.view()}, {states.full.view()}, gathering.rows()};
-      if (!states.equal) paths.sources.push_back(states.full.view());
-      walk_chunks(rank.gpu, paths, gathering);
+      GatheringWalk<E> walk(rank, gathering, blocks, states, kept);
+      if (fast) walk.merge_lanes();
+      ChunkPaths paths{{states.quant.view()}, {}, walk.rows()};
+      if (gathering.last) paths.targets.push_back(states.full.view());
+      if (!gathering.one_path(states)) paths.sources.push_back(states.full.view());
+      walk_chunks(rank.gpu, paths, walk);
       if (fast)
-        merged.emplace(gathering.merged());
+        merged.emplace(walk.merged());
       else
-        nodes = gathering.finished_lanes();
+        nodes = walk.finished_lanes();
       rank.gpu.main().synchronize();
     });
   }
   const PhaseTimer timer(seconds, "reduce");
-  if (kept != nullptr && kept->tokens > 0) kept->collect(rank.ranks, block.host);
+  if (kept != nullptr && kept->tokens > 0) kept->collect(rank.ranks, gathering.full);
   if (fast) return summed_fast(rank, shape, std::move(*merged));
   return summed_exactly(rank, shape, states.shard(), std::move(nodes));
 }
 
-template DeviceSums gather_on_device(const DeviceRank&, const TwoBlocks<float>&, const SumShape&,
-                                     calib::HiddenStates&, SecondsByPhase&, KeptInputs*);
-template DeviceSums gather_on_device(const DeviceRank&, const TwoBlocks<bfloat16>&, const SumShape&,
-                                     calib::HiddenStates&, SecondsByPhase&, KeptInputs*);
+template DeviceSums gather_on_device(const DeviceRank&, const Gathering&,
+                                     const GatheredBlocks<float>&, calib::HiddenStates&,
+                                     SecondsByPhase&, KeptInputs*);
+template DeviceSums gather_on_device(const DeviceRank&, const Gathering&,
+                                     const GatheredBlocks<bfloat16>&, calib::HiddenStates&,
+                                     SecondsByPhase&, KeptInputs*);
 
 }  // namespace constrictor::backend

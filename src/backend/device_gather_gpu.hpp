@@ -2,8 +2,7 @@
 #pragma once
 // The walk of calibration sequences through one block, on a device; gather_statistics.hpp is the
 // oracle.
-#include "backend/kept_inputs.hpp"
-#include "backend/walk_checks.hpp"
+#include "backend/backend.hpp"
 #include "calib/hidden_states.hpp"
 #include "comm/device_communicator.hpp"
 #include "core/timer.hpp"
@@ -28,12 +27,18 @@ struct TwoBlocks {
   const Block& host;
   const DeviceBlock<E>& device;
 };
+/// The blocks of a gathering on the device; one object while one_block().
+template <class E>
+struct GatheredBlocks {
+  const DeviceBlock<E>& full;
+  const DeviceBlock<E>& quant;
+};
 
 /// Collective: Backend::gather. `exact`: lanes are added in the tree, those of a rank on its
 /// device, the rest of the tree over MPI; `fast`: one ncclAllReduce of upper triangles.
 template <class E>
-DeviceSums gather_on_device(const DeviceRank& rank, const TwoBlocks<E>& block,
-                            const SumShape& shape, calib::HiddenStates& states,
+DeviceSums gather_on_device(const DeviceRank& rank, const Gathering& gathering,
+                            const GatheredBlocks<E>& blocks, calib::HiddenStates& states,
                             SecondsByPhase& seconds, KeptInputs* kept);
 
 /// Collective: Backend::advance_quantized.

@@ -39,6 +39,7 @@ void append(TaskResult& all, TaskResult one) {
   to.loss_after += from.loss_after;
   to.loss_rounding += from.loss_rounding;
   to.loss_scale += from.loss_scale;
+  to.rounding.add(from.rounding);
   to.row_loss.insert(to.row_loss.end(), from.row_loss.begin(), from.row_loss.end());
   to.column_energy.resize(from.column_energy.size(), 0.);
   for (std::size_t c = 0; c < from.column_energy.size(); ++c)
@@ -123,7 +124,8 @@ SideFacts DeviceSolver::facts(Index unit) const {
   const Side& side = sides_[static_cast<std::size_t>(unit)];
   return {side.input.order,     static_cast<Index>(side.input.dead.size()),
           side.input.damping,   side.input.retries,
-          side.input.condition, side.failure};
+          side.input.condition, side.failure,
+          side.input.alpha};
 }
 
 TaskResult DeviceSolver::round_plainly(const RowTask& task) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The walk of calibration sequences through one block, on the host.
+#include <optional>
+
 #include "backend/backend.hpp"
 #include "calib/hidden_states.hpp"
 #include "comm/communicator.hpp"
@@ -15,17 +17,18 @@ namespace constrictor::backend {
 struct GatherSettings {
   Products products = Products::float32;
   Reduction reduction = Reduction::exact;
-  SumShape shape;
 };
 
-/// Collective: runs the block with its full-precision weights on x~ (and on x, once the two
-/// differ), adds up its sums over all lanes, and moves `states.full` on to the block's output.
-/// Every rank gets the sums. NumericalError names block, place and first sequence of a NaN or Inf;
-/// Preempted when a stop was asked for.
-BlockSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
-                            const Block& block, const GatherSettings& settings,
-                            calib::HiddenStates& states, SecondsByPhase& seconds,
-                            KeptInputs* kept = nullptr);
+struct GatheredSums {
+  BlockSums sums;
+  std::optional<BlockSums> fold;  // of held-out lanes, where there is drift
+};
+
+/// Collective: Backend::gather; every rank gets the sums.
+GatheredSums gather_statistics(const comm::Communicator& ranks, const ModelSpec& model,
+                               const Gathering& gathering, const GatherSettings& settings,
+                               calib::HiddenStates& states, SecondsByPhase& seconds,
+                               KeptInputs* kept = nullptr);
 
 /// Collective: moves `states.quant` through the quantized block and compares with `states.full`.
 OutputError advance_quantized(const comm::Communicator& ranks, const ModelSpec& model,

@@ -5,6 +5,7 @@
 
 #include "core/parallel.hpp"
 #include "core/timer.hpp"
+#include "hessian/held_out.hpp"
 #include "quant/solvers.hpp"
 
 namespace constrictor::backend {
@@ -20,6 +21,20 @@ bool fallback_allowed(const LayerInputs& inputs, Index unit) {
 HostSolver::HostSolver(const comm::Communicator& ranks, const LayerInputs& inputs)
     : ranks_(ranks), inputs_(inputs), sides_(inputs.units.size()) {}
 
+InputSide<float> HostSolver::factored(Index number, const hessian::InputStatistics& raw) const {
+  const InputUnit& unit = inputs_.units[static_cast<std::size_t>(number)];
+  auto settings = unit.settings;
+  const bool choose = inputs_.fold_statistics && settings.alpha != 0 && !raw.D.empty();
+  if (choose) settings.alpha = 1, settings.shift_wanted = true;
+  auto side = hessian::factor_input<float>(raw.H.view(), raw.D.view(), settings, unit.name);
+  if (!choose || side.D.empty()) return side;
+  hessian::set_alpha(hessian::best_alpha(weights_of_unit(inputs_, number), side.shift.view(),
+                                         inputs_.fold_statistics(unit)),
+                     side);
+  if (!unit.settings.shift_wanted) side.shift = {};
+  return side;
+}
+
 void HostSolver::factor(Index number) {
   const InputUnit& unit = inputs_.units[static_cast<std::size_t>(number)];
   Side& side = sides_[static_cast<std::size_t>(number)];
@@ -32,7 +47,7 @@ void HostSolver::factor(Index number) {
     return;
   }
   try {
-    side.input = hessian::factor_input<float>(raw.H.view(), raw.D.view(), unit.settings, unit.name);
+    side.input = factored(number, raw);
   } catch (const hessian::FactorizationError& error) {
     if (!fallback_allowed(inputs_, number)) throw;
     side.failure = error.what();
@@ -47,6 +62,7 @@ void HostSolver::share(Index unit, int owner) {
     ranks_.broadcast(*m, owner);
   ranks_.broadcast(in.order, owner);
   ranks_.broadcast(in.dead, owner);
+  ranks_.broadcast(in.alpha, owner);
   ranks_.broadcast(in.damping, owner);
   ranks_.broadcast(in.retries, owner);
   ranks_.broadcast(in.condition, owner);
@@ -57,7 +73,8 @@ SideFacts HostSolver::facts(Index unit) const {
   const Side& side = sides_[static_cast<std::size_t>(unit)];
   return {side.input.order,     static_cast<Index>(side.input.dead.size()),
           side.input.damping,   side.input.retries,
-          side.input.condition, side.failure};
+          side.input.condition, side.failure,
+          side.input.alpha};
 }
 
 TaskResult HostSolver::solve(const RowTask& task, Index number) const {

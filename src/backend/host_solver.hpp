@@ -17,6 +17,8 @@ class HostSolver final : public BlockSolver {
                                 const std::vector<Index>& numbers) override;
 
  private:
+  /// Unit `number`; held-out sequences, where there are some, choose its alpha.
+  InputSide<float> factored(Index number, const hessian::InputStatistics& raw) const;
   /// One input side, or why it could not be factored and may be done without.
   struct Side {
     InputSide<float> input;

@@ -5,8 +5,7 @@
 
 namespace constrictor::backend {
 
-void KeptInputs::append(const Block& block, const BlockTrace& quant, const BlockTrace& full,
-                        Index first_token) {
+void KeptInputs::append(const BlockTrace& quant, const BlockTrace& full, Index first_token) {
   const auto input_of = [](const BlockTrace& t, Role role) -> const Matrix<float>& {
     switch (role) {
       case Role::output:
@@ -27,18 +26,19 @@ void KeptInputs::append(const Block& block, const BlockTrace& quant, const Block
     std::copy(from.data(), from.row(rows), longer.row(to.rows()));
     to = std::move(longer);
   };
-  for (const Layer& layer : block.layers) {
-    auto& [q, f] = inputs[layer.role];
-    append(q, input_of(quant, layer.role));
-    append(f, input_of(full, layer.role));
+  for (const Role role : roles) {
+    if (input_of(quant, role).empty()) continue;  // an expert's, which sees some tokens only
+    auto& [q, f] = inputs[role];
+    append(q, input_of(quant, role));
+    append(f, input_of(full, role));
   }
 }
 
 void KeptInputs::collect(const comm::Communicator& ranks, const Block& block) {
-  for (const Layer& layer : block.layers) {
-    auto& [quant, full] = inputs[layer.role];
+  for (const Role role : roles) {
+    auto& [quant, full] = inputs[role];
     for (Matrix<float>* part : {&quant, &full}) {
-      const Index cols = layer.weight.cols();
+      const Index cols = block.layer(role).weight.cols();
       std::vector<float> rows;
       for (const auto& bytes :
            ranks.gather(comm::bytes_of(std::span<const float>(part->values())))) {

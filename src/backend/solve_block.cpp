@@ -53,13 +53,18 @@ std::vector<TaskResult> solve_all(const comm::Communicator& ranks, const LayerIn
   return share_results(ranks, std::move(results), static_cast<Index>(tasks.size()));
 }
 
-QuantizedLayer empty_layer(const LayerPlan& plan, const BlockSolver& solver,
-                           const std::vector<int>& owner) {
+QuantizedLayer empty_layer(const LayerInputs& inputs, const LayerPlan& plan,
+                           const BlockSolver& solver, const std::vector<int>& owner) {
   const Index out = plan.layer->weight.rows(), in = plan.layer->weight.cols();
   QuantizedLayer layer;
   layer.name = plan.layer->name;
   layer.role = plan.layer->role;
   layer.spec = plan.spec;
+  layer.expert = plan.layer->expert;
+  if (layer.expert >= 0 && !inputs.expert_tokens.empty()) {
+    layer.expert_tokens = inputs.expert_tokens.at(static_cast<std::size_t>(layer.expert));
+    layer.shared_statistics = layer.expert_tokens < in;
+  }
   layer.method_used = word(plan.spec.method);
   const Index groups = plan.spec.group_size > 0 ? in / plan.spec.group_size : 1;
   layer.codes = Matrix<std::uint8_t>::uninitialized(out, in);
@@ -69,6 +74,7 @@ QuantizedLayer empty_layer(const LayerPlan& plan, const BlockSolver& solver,
   layer.rank = owner[static_cast<std::size_t>(plan.units.front())];
   for (const Index u : plan.units) {
     const SideFacts side = solver.facts(u);
+    layer.alpha_used += side.alpha / static_cast<double>(plan.units.size());
     layer.damping = std::max(layer.damping, side.damping);
     layer.damping_retries = std::max(layer.damping_retries, side.retries);
     layer.dead_columns = std::max(layer.dead_columns, side.dead);
@@ -101,6 +107,7 @@ void add_result(const TaskResult& result, const RowTask& task, QuantizedLayer& l
   layer.loss_after += s.loss_after;
   layer.loss_rounding += s.loss_rounding;
   layer.loss_scale += s.loss_scale;
+  layer.rounding.add(s.rounding);
   layer.seconds += result.seconds;
   layer.damping = std::max(layer.damping, result.output_damping);
   layer.damping_retries = std::max(layer.damping_retries, static_cast<int>(result.output_retries));
@@ -122,7 +129,7 @@ std::vector<QuantizedLayer> solve_block(const comm::Communicator& ranks, const L
   std::vector<QuantizedLayer> layers;
   std::vector<std::vector<double>> energies;
   for (const LayerPlan& plan : inputs.layers) {
-    layers.push_back(empty_layer(plan, solver, owner));
+    layers.push_back(empty_layer(inputs, plan, solver, owner));
     energies.emplace_back(static_cast<std::size_t>(plan.layer->weight.cols()), 0.);
   }
   for (std::size_t t = 0; t < tasks.size();

@@ -81,6 +81,7 @@ void put(Writer& out, const TaskResult& result) {
                               result.seconds, result.output_damping})
     out.value(number);
   out.value(s.grid.top);
+  out.value(s.rounding);
   out.matrix(s.codes);
   out.matrix(s.grid.scale);
   out.matrix(s.grid.zero);
@@ -100,6 +101,7 @@ TaskResult take_result(Reader& in) {
                          &result.seconds, &result.output_damping})
     *number = in.value<double>();
   s.grid.top = in.value<float>();
+  s.rounding = in.value<RoundingFacts>();
   s.codes = in.matrix<std::uint8_t>();
   s.grid.scale = in.matrix<float>();
   s.grid.zero = in.matrix<float>();

@@ -3,14 +3,7 @@
 
 #include <cmath>
 
-#include "core/stop_flag.hpp"
-
 namespace constrictor::backend {
-
-void leave_when_asked() {
-  if (stop_requested())
-    throw Preempted(stop_signal() + ": stopped as asked; run the same command again to go on");
-}
 
 NumericalError nonfinite(Index block, const char* what, Index sequence) {
   return NumericalError("block " + std::to_string(block) + ": " + what +

@@ -11,9 +11,6 @@
 
 namespace constrictor::backend {
 
-/// Preempted when a signal has asked for an early end; call between chunks.
-void leave_when_asked();
-
 /// "block 3: the attention output holds NaN or Inf, first in calibration sequence 17; ..."
 NumericalError nonfinite(Index block, const char* what, Index sequence);
 

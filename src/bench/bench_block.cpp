@@ -69,10 +69,10 @@ BenchBlock measured_block(const BenchSetup& setup, backend::Backend& backend, co
   SecondsByPhase seconds;
   backend.stage(block);  // in a run while the block before is worked on
   const double start = wall_seconds();
-  backend.gather(block, demand.shape, states, nullptr, seconds);
+  backend.gather({block, block, demand.shape}, states, nullptr, seconds);
   const auto specs = specs_of(setup.model, setup.spec, index);
-  backend::LayerInputs inputs =
-      backend::plan_layers(setup.model, block, specs, setup.options.length);
+  backend::LayerInputs inputs = backend::plan_layers(
+      setup.model, block, specs, setup.options.length, whole_block(setup.model));
   backend.use_sums(block, inputs);
   record.layers = backend.solve(inputs, seconds);
   pipeline::apply(record.layers, setup.products, block);

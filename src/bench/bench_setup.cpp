@@ -29,6 +29,8 @@ void check(const comm::Communicator& ranks, const RunSpec& spec, const BenchOpti
     throw FileSystemError("bench: --json " + options.json + ": its folder cannot be written to");
   if (options.scaling && ranks.size() > 1)
     throw UserError("bench: --scaling predicts from one rank; start it without mpirun");
+  if (spec.quant.gather != Gather::block || spec.quant.alpha_rule != AlphaRule::fixed)
+    throw UserError("bench: measures quant.gather: block and quant.alpha_rule: fixed only");
   if (options.scaling && options.blocks < 2)
     throw UserError("bench: --scaling needs a block with drift; use --blocks 2 or more");
 }
@@ -43,13 +45,18 @@ std::vector<QuantSpec> specs_of(const ModelSpec& model, const RunSpec& run, Inde
   return specs;
 }
 
+backend::BlockStep whole_block(const ModelSpec& model) {
+  return backend::steps_of(Gather::block, pipeline::layer_roles(model)).front();
+}
+
 Demand demand_of(const BenchSetup& setup, Index index, const backend::TaskCut& cut) {
   const Block block = outline(setup.model);
   const auto specs = specs_of(setup.model, setup.spec, index);
-  const auto inputs = backend::plan_layers(setup.model, block, specs, setup.options.length);
+  const auto step = whole_block(setup.model);
+  const auto inputs = backend::plan_layers(setup.model, block, specs, setup.options.length, step);
   const int paths = index == 0 ? 1 : 2;
   Demand d;
-  d.shape = backend::sum_shape(setup.model, specs, pipeline::layer_roles(setup.model));
+  d.shape = backend::sum_shape(setup.model, specs, step.roles, step);
   d.shape.drift &= index > 0;
   d.operations = operations_of(setup.model, inputs, d.shape, setup.shard, paths);
   if (setup.options.device.name == "cuda")

@@ -32,6 +32,9 @@ void check(const comm::Communicator& ranks, const RunSpec& spec, const BenchOpti
 /// Options of each layer of a block, overrides applied.
 std::vector<QuantSpec> specs_of(const ModelSpec& model, const RunSpec& run, Index block);
 
+/// The one step in which bench quantizes a block.
+backend::BlockStep whole_block(const ModelSpec& model);
+
 /// What a block asks for, before any of it is done; `paths` as in bench_work.hpp.
 struct Demand {
   SumShape shape;

@@ -15,7 +15,7 @@ constexpr Index no_limit = std::numeric_limits<Index>::max();
 /// All keys of `quant` that may also stand below quant.layers.<pattern>.
 template <class Field, class Spec>
 void visit_layer_keys(Field& field, Spec& spec) {
-  field.word("method", spec.method, "", {"aespa"});
+  field.word("method", spec.method, "", {});
   field.width("bits", spec.bits, spec.budget, 2, 8,
               "of a stored code; or {average: 2.5, choices: [2, 3, 4]}");
   field.integer("group_size", spec.group_size, 0, no_limit,
@@ -36,23 +36,31 @@ void visit_layer_keys(Field& field, Spec& spec) {
   field.word("row_order", spec.row_order, "", {});
   field.integer("beam", spec.beam, 1, 64, "prefixes of a row that the sweep keeps; 1 = off");
   field.word("value_hessian", spec.value_hessian, "", {});
-  field.word("row_metric", spec.row_metric, "", {"softmax"});
+  field.word("row_metric", spec.row_metric, "", {});
   field.word("value_row_metric", spec.value_row_metric, "", {});
+  field.integer("rounding_steps", spec.rounding_steps, 1, 1000000, "of learned rounding (aespa)");
+  field.number("rounding_rate", spec.rounding_rate, 1e-6, 10, "its learning rate");
+  field.number("rounding_lambda", spec.rounding_lambda, 0, 1e6,
+               "its push to decide; 0 = 1.5 for q, k, v, 1 elsewhere");
   field.number("damping", spec.damping, 1e-8, 1, "share of the mean diagonal added to it");
   field.either("fallback", spec.fallback_rtn, "none", "rtn", "when a factorization fails for good");
 }
 
-/// Keys of later versions: decks may hold them, with the value that switches the feature off.
-template <class Field>
-void visit_later_keys(Field& field) {
-  field.fixed("gather", "block");
+/// Keys of `quant` that hold for all layers.
+template <class Field, class Spec>
+void visit_statistics_keys(Field& field, Spec& spec) {
+  field.word("gather", spec.gather, "block | sublayer: again behind each sublayer", {});
+  field.integer("metric_positions", spec.metric_positions, 0, no_limit,
+                "queries of a sequence for row_metric: softmax; 0 = all");
+  field.word("alpha_rule", spec.alpha_rule, "fixed | held_out: best on lanes left out", {});
+  field.integer("held_out_lanes", spec.held_out_lanes, 1, 512, "the last lanes, for held_out");
 }
 
 template <class Visitor, class Run>
 void visit_quant(Visitor& visitor, Run& run) {
   visitor.section("quant", [&](auto& field) {
     visit_layer_keys(field, run.quant);
-    visit_later_keys(field);
+    visit_statistics_keys(field, run.quant);
     field.layers("layers", run.quant.overrides);
   });
 }

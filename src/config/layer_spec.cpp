@@ -28,6 +28,10 @@ void require_zeros_free(const QuantSpec& spec, const std::string& layer_name) {
 
 /// Sequential drift corrects later columns with the weights that one path of codes has left.
 void require_beam_fits_drift(const QuantSpec& spec, const std::string& layer_name) {
+  if (spec.beam > 1 && spec.method == Method::aespa)
+    throw UserError("quant.beam: " + std::to_string(spec.beam) +
+                    " does not go with quant.method: aespa, which " + layer_name +
+                    " has: learning starts from the one sweep of beam: 1");
   if (spec.beam == 1 || spec.drift != Drift::sequential) return;
   throw UserError("quant.beam: " + std::to_string(spec.beam) +
                   " needs quant.drift: none or exact, but it is sequential for " + layer_name);
@@ -90,12 +94,10 @@ void require_groups_fit(const QuantSpec& spec, const std::string& layer_name, In
 void require_device_can(const std::string& device, const QuantSpec& spec,
                         const std::string& layer_name) {
   if (device != "cuda") return;
-  const char* missing = spec.beam > 1                         ? "quant.beam"
-                        : spec.column_order == Order::pivoted ? "quant.column_order: pivoted"
-                        : spec.polish > 0                     ? "quant.polish"
-                        : spec.refine_zeros                   ? "quant.refine_zeros"
-                        : spec.refine_gain > 0                ? "quant.refine_gain"
-                                                              : nullptr;
+  const char* missing = spec.method == Method::aespa            ? "quant.method: aespa"
+                        : spec.refine_zeros                     ? "quant.refine_zeros"
+                        : spec.row_metric == RowMetric::softmax ? "quant.row_metric: softmax"
+                                                                : nullptr;
   if (missing != nullptr)
     throw UserError(std::string("run.device: cuda has no ") + missing + " yet, which " +
                     layer_name + " asks for; use run.device=cpu");

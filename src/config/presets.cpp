@@ -15,6 +15,7 @@ constexpr std::array presets = {
            1, 0, 0},
     Preset{Method::two_stage, 16, Drift::sequential, RowMetric::none, ValueHessian::input, 8, 0.01,
            128},
+    Preset{Method::aespa, 16, Drift::none, RowMetric::attention, ValueHessian::attention, 0, 0, 0},
 };
 }  // namespace
 

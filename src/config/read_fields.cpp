@@ -198,7 +198,6 @@ void ReadFields::layers(const std::string& key, Overrides& overrides) {
     ReadFields fields(patterns.below(pattern));
     QuantSpec checked;
     visit_layer_keys(fields, checked);
-    visit_later_keys(fields);
     fields.finish();
     if (checked.budget.on())
       complain(*node.find("bits"), patterns.path_of(pattern) + ".bits",

@@ -52,8 +52,18 @@ class DeckText : public WriteFields {
 };
 
 /// Keys that came after the first version, with the value that leaves a run as it was before them.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> unchanged_when_off = {
-    {{"refine_gain", "0"}, {"refine_zeros", "false"}, {"polish", "0"}, {"beam", "1"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> unchanged_when_off = {
+    {{"refine_gain", "0"},
+     {"refine_zeros", "false"},
+     {"polish", "0"},
+     {"beam", "1"},
+     {"gather", "block"},
+     {"metric_positions", "0"},
+     {"alpha_rule", "fixed"},
+     {"held_out_lanes", "2"},
+     {"rounding_steps", "2000"},
+     {"rounding_rate", "0.015"},
+     {"rounding_lambda", "0"}}};
 
 /// Notes are for people, and keys of later versions or switched off are not in use: none of them
 /// may move the run id.

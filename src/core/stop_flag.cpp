@@ -3,6 +3,8 @@
 
 #include <csignal>
 
+#include "core/error.hpp"
+
 namespace constrictor {
 
 namespace {
@@ -27,6 +29,11 @@ std::string stop_signal() {
   if (number == SIGTERM) return "SIGTERM";
   if (number == SIGUSR1) return "SIGUSR1";
   return "signal " + std::to_string(number);
+}
+
+void leave_when_asked() {
+  if (stop_requested())
+    throw Preempted(stop_signal() + ": stopped as asked; run the same command again to go on");
 }
 
 void request_stop(int signal_number) { received = signal_number; }

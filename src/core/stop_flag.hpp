@@ -18,6 +18,9 @@ bool stop_requested();
 /// "SIGUSR1", or "" when nobody asked.
 std::string stop_signal();
 
+/// Preempted when a signal has asked for an early end; call between chunks of work.
+void leave_when_asked();
+
 /// Sets the flag as a signal would; 0 clears it (tests).
 void request_stop(int signal_number);
 

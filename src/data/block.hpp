@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/bfloat16.hpp"
+#include "core/error.hpp"
 #include "core/matrix.hpp"
 
 namespace constrictor {
@@ -30,10 +31,13 @@ struct Norm {
   std::vector<float> bias;    // [hidden], or empty
 };
 
-/// Layers stand in the order query, key, value, output, (gate,) up, down.
+/// Layers stand in the order query, key, value, output, (gate,) up, down; with experts gate, up and
+/// down of the first one, of the second one, ...
 struct Block {
   Index index = 0;
   std::vector<Layer> layers;
+  Layer router;         // [experts x hidden], never quantized; without weight where all layers are
+                        // used for every token
   Norm attention_norm;  // Llama: input_layernorm; OPT: self_attn_layer_norm
   Norm mlp_norm;        // Llama: post_attention_layernorm; OPT: final_layer_norm of the block
   Norm attention_post_norm, mlp_post_norm;  // of a sublayer's output (ModelSpec::norm_after)
@@ -48,6 +52,11 @@ struct Block {
     const Layer* found = find(role);
     CONSTRICTOR_REQUIRE(found != nullptr, static_cast<int>(role));
     return *found;
+  }
+  const Layer& layer(Role role, Index expert) const {
+    for (const Layer& layer : layers)
+      if (layer.role == role && layer.expert == expert) return layer;
+    throw Bug("a block without expert " + std::to_string(expert));
   }
 };
 

@@ -7,6 +7,12 @@
 
 namespace constrictor {
 
+/// What one expert saw: its tokens, in rising order, and the input of its last layer for them.
+struct ExpertTrace {
+  std::vector<Index> tokens;  // rows of mlp_input
+  Matrix<float> down_input;   // [tokens of the expert x feed_forward]
+};
+
 /// Queries and keys in front of the RMS norm inside their heads, for models that have one, and what
 /// stands between them and the scores: q = R_l (w ⊙ u / sqrt(mean(u²) + eps)).
 struct HeadNormTrace {
@@ -27,7 +33,8 @@ struct BlockTrace {
   Matrix<float> value;            // [tokens x kv_heads * head_dim]
   Matrix<float> output_input;     // [tokens x heads * head_dim]   attention, heads side by side
   Matrix<float> mlp_input;        // [tokens x hidden]             input of (gate and) up
-  Matrix<float> down_input;       // [tokens x feed_forward]
+  Matrix<float> down_input;       // [tokens x feed_forward]; empty with experts
+  std::vector<ExpertTrace> experts;  // [experts], or empty
   Matrix<float> output;           // [tokens x hidden]             input of the next block
   AttentionForm attention;        // how queries and keys make probabilities
   HeadNormTrace head_norm;        // empty without such a norm

@@ -74,10 +74,12 @@ struct DeviceSums {
       return DeviceInputSums{square(in, what),
                              shape.drift ? square(in, what) : device::DeviceMatrix<float>()};
     };
-    attention_input = place(shape.hidden, "sums of the attention input");
-    output_input = place(shape.attention_width, "sums of the attention output");
-    mlp_input = place(shape.hidden, "sums of the MLP input");
-    down_input = place(shape.feed_forward, "sums of the last MLP layer's input");
+    if (shape.attention_input) attention_input = place(shape.hidden, "sums of the attention input");
+    if (shape.output_input)
+      output_input = place(shape.attention_width, "sums of the attention output");
+    if (shape.mlp_input) mlp_input = place(shape.hidden, "sums of the MLP input");
+    if (shape.down_input)
+      down_input = place(shape.feed_forward, "sums of the last MLP layer's input");
     for (Index h = 0; h < shape.kv_heads; ++h) {
       if (shape.value_attention) value.push_back(place(shape.hidden, "sums of the value layer"));
       if (shape.row_metric) query_gram.push_back(square(shape.head_dim, "sums of queries"));
@@ -92,7 +94,7 @@ struct DeviceSums {
   template <class Function>
   void for_each_matrix(Function&& fn) {
     const auto place = [&](DeviceInputSums& sums) {
-      fn(sums.gram, true);
+      if (!sums.gram.empty()) fn(sums.gram, true);
       if (!sums.cross.empty()) fn(sums.cross, false);
     };
     for (auto* sums : {&attention_input, &output_input, &mlp_input, &down_input}) place(*sums);

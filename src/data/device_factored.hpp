@@ -16,6 +16,7 @@ struct DeviceInputSide {
   device::DeviceMatrix<float> P;      // sweep order; empty unless `sequential`
   std::vector<std::int32_t> order;    // sweep position -> input; empty = original
   std::vector<Index> dead;
+  double alpha = 0;  // share of the drift in D, shift and P; 0 without
   double damping = 0;
   int retries = 0;
   bool second_try_in_double = false;

@@ -23,6 +23,7 @@ struct InputSide {
       P;  // [in x in] strictly upper, triu(D U', 1) U, in sweep order; empty unless `sequential`
   std::vector<std::int32_t> order;  // sweep position -> input; empty = original
   std::vector<Index> dead;          // inputs that are always zero; their weights count as zero
+  double alpha = 0;                 // share of the drift in D, shift and P; 0 without
   double damping = 0;               // λ of the attempt that succeeded
   int retries = 0;                  // attempts with ten times the damping
   bool second_try_in_double = false;

@@ -58,6 +58,9 @@ struct ModelSpec {
   bool qkv_bias = false;     // query, key and value have one
   bool output_bias = false;  // the attention's output layer has one
   bool mlp_bias = false;     // gate, up and down have one
+  Index experts = 0;         // in every block; 0: one MLP for all tokens
+  Index experts_per_token = 0;
+  bool renormalize_experts = true;  // shares of a token's experts add up to 1
 };
 
 }  // namespace constrictor

@@ -2,6 +2,7 @@
 #pragma once
 // What quantization makes of one linear layer, and what a referee would ask about it.
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -11,11 +12,29 @@
 
 namespace constrictor {
 
+/// How learned rounding (aespa) went.
+struct RoundingFacts {
+  double loss_start = 0;    // L(Q) of the GPTQ start
+  Index steps = 0;          // taken, the most of the layer's parts
+  Index undecided = 0;      // weights that the steps had not brought to one side
+  Index rows_at_start = 0;  // rows that keep their start: learning did not lower L
+
+  void add(const RoundingFacts& part) {
+    loss_start += part.loss_start;
+    steps = std::max(steps, part.steps);
+    undecided += part.undecided;
+    rows_at_start += part.rows_at_start;
+  }
+};
+
 struct QuantizedLayer {
   std::string name;
   Role role = Role::query;
-  QuantSpec spec;           // what was asked for, overrides applied
-  std::string method_used;  // differs from spec.method after a fallback only
+  Index expert = -1;               // which one of a mixture; -1: no expert
+  Index expert_tokens = 0;         // that it was used for
+  bool shared_statistics = false;  // those of all experts of the block: too few tokens of its own
+  QuantSpec spec;                  // what was asked for, overrides applied
+  std::string method_used;         // differs from spec.method after a fallback only
 
   Matrix<std::uint8_t> codes;  // [out x in], original order of rows and columns
   Matrix<float> scale;         // [out x groups], after refinement, exactly what was used
@@ -30,7 +49,10 @@ struct QuantizedLayer {
   double loss_scale = 0;              // tr(H_out W H_in W')
   std::vector<double> loss_by_stage;  // L(Q) after each of stages_of(spec)
   Index frozen_scales = 0;            // groups of a row whose codes all equal the zero point
-  double damping = 0;  // λ that the factorization took, the largest of the layer's matrices
+  double alpha_used =
+      0;  // share of the drift that was corrected, mean of the input sides'; 0 = none
+  RoundingFacts rounding;  // aespa only
+  double damping = 0;      // λ that the factorization took, the largest of the layer's matrices
   int damping_retries = 0;
   Index dead_columns = 0;         // inputs that are always zero
   double condition_estimate = 0;  // of damped H_in, from the diagonal of its factor

@@ -14,13 +14,15 @@
 
 namespace constrictor {
 
-enum class Method { rtn, gptq, boa, turboboa, two_stage };
+enum class Method { rtn, gptq, boa, turboboa, two_stage, aespa };
 enum class GridSearch { minmax, mse, hessian };
 enum class Drift { none, sequential, exact };
 enum class Order { original, descending, pivoted };
 enum class ValueHessian { attention, input };
-enum class RowMetric { none, attention };
+enum class RowMetric { none, attention, softmax };
 enum class ValueRowMetric { none, output };
+enum class Gather { block, sublayer };
+enum class AlphaRule { fixed, held_out };
 enum class Reduction { exact, fast };
 
 struct ModelChoice {
@@ -62,8 +64,17 @@ struct QuantSpec {
   ValueHessian value_hessian = ValueHessian::attention;
   RowMetric row_metric = RowMetric::attention;
   ValueRowMetric value_row_metric = ValueRowMetric::none;
-  double damping = 0.01;      // λ in H <- H + λ mean(diag H) I
-  bool fallback_rtn = false;  // plain rounding when a factorization fails for good
+  Index rounding_steps = 2000;   // of learned rounding (aespa)
+  double rounding_rate = 0.015;  // its learning rate
+  double rounding_lambda = 0;    // weight of its second term; 0 = 1.5 for q, k, v, 1 elsewhere
+  double damping = 0.01;         // λ in H <- H + λ mean(diag H) I
+  bool fallback_rtn = false;     // plain rounding when a factorization fails for good
+
+  // Of the whole run, not of a layer.
+  Gather gather = Gather::block;  // sublayer: statistics again behind each quantized sublayer
+  Index metric_positions = 0;     // query positions of a sequence behind `softmax`; 0 = all
+  AlphaRule alpha_rule = AlphaRule::fixed;  // held_out: alpha from lanes left out of the sums
+  Index held_out_lanes = 2;                 // the last lanes, with alpha_rule: held_out
 
   /// Overrides by pattern: layer name ("mlp.down_proj") or "3.mlp.down_proj", '*' allowed.
   /// config/ resolves them; see `layer_spec`.

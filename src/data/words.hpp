@@ -24,10 +24,12 @@ using WordPair = std::pair<E, std::string_view>;
 
 template <>
 struct EnumWords<Method> {
-  static constexpr std::array table = {
-      WordPair<Method>{Method::rtn, "rtn"}, WordPair<Method>{Method::gptq, "gptq"},
-      WordPair<Method>{Method::boa, "boa"}, WordPair<Method>{Method::turboboa, "turboboa"},
-      WordPair<Method>{Method::two_stage, "two_stage"}};
+  static constexpr std::array table = {WordPair<Method>{Method::rtn, "rtn"},
+                                       WordPair<Method>{Method::gptq, "gptq"},
+                                       WordPair<Method>{Method::boa, "boa"},
+                                       WordPair<Method>{Method::turboboa, "turboboa"},
+                                       WordPair<Method>{Method::two_stage, "two_stage"},
+                                       WordPair<Method>{Method::aespa, "aespa"}};
 };
 template <>
 struct EnumWords<GridSearch> {
@@ -55,12 +57,23 @@ struct EnumWords<ValueHessian> {
 template <>
 struct EnumWords<RowMetric> {
   static constexpr std::array table = {WordPair<RowMetric>{RowMetric::none, "none"},
-                                       WordPair<RowMetric>{RowMetric::attention, "attention"}};
+                                       WordPair<RowMetric>{RowMetric::attention, "attention"},
+                                       WordPair<RowMetric>{RowMetric::softmax, "softmax"}};
 };
 template <>
 struct EnumWords<ValueRowMetric> {
   static constexpr std::array table = {WordPair<ValueRowMetric>{ValueRowMetric::none, "none"},
                                        WordPair<ValueRowMetric>{ValueRowMetric::output, "output"}};
+};
+template <>
+struct EnumWords<Gather> {
+  static constexpr std::array table = {WordPair<Gather>{Gather::block, "block"},
+                                       WordPair<Gather>{Gather::sublayer, "sublayer"}};
+};
+template <>
+struct EnumWords<AlphaRule> {
+  static constexpr std::array table = {WordPair<AlphaRule>{AlphaRule::fixed, "fixed"},
+                                       WordPair<AlphaRule>{AlphaRule::held_out, "held_out"}};
 };
 template <>
 struct EnumWords<Reduction> {

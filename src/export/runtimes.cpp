@@ -83,8 +83,9 @@ Verdict gptqmodel_gptq(const std::vector<LayerPlan>& plans, const std::string& r
   return {runtime, true, runtime == "Transformers" ? "through GPTQModel" : ""};
 }
 
-/// Transformers 5.24 with compressed-tensors 0.20 prepares asymmetric layers for unpacked zero points,
-/// and fails to load packed ones, unless it dequantizes right away.
+/// Transformers 5.24 with compressed-tensors 0.20 prepares asymmetric layers for unpacked zero points
+/// and fails to load packed ones, unless it dequantizes right away; that it does by the first group of
+/// the configuration whatever the layer.
 Verdict transformers_compressed_tensors(const std::vector<LayerPlan>& plans) {
   std::string words = "through the package compressed-tensors";
   bool dense = false, asymmetric = false;
@@ -93,6 +94,8 @@ Verdict transformers_compressed_tensors(const std::vector<LayerPlan>& plans) {
     asymmetric |= !plan.scheme.symmetric;
   }
   if (dense) words += " 0.18 or later";
+  if (asymmetric && schemes_of(plans).size() > 1)
+    return {"Transformers", false, "asymmetric layers, and more than one kind of layers"};
   if (asymmetric) words += ", asking for CompressedTensorsConfig(dequantize=True)";
   return {"Transformers", true, words};
 }

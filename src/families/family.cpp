@@ -10,8 +10,8 @@
 namespace constrictor::families {
 
 const std::vector<Family>& all() {
-  static const std::vector<Family> list = {llama(), opt(),    mistral(), qwen2(),
-                                           qwen3(), gemma2(), gemma3()};
+  static const std::vector<Family> list = {llama(), opt(),       mistral(), mixtral(), qwen2(),
+                                           qwen3(), qwen3_moe(), gemma2(),  gemma3()};
   return list;
 }
 

@@ -54,6 +54,7 @@ struct Names {
   // In a block, behind "layers.<number>.":
   std::string query, key, value, output, gate{}, up, down;
   std::string attention_norm, mlp_norm;
+  std::string router{};  // of experts; a '#' in gate, up and down then stands for their numbers
   std::string attention_post_norm{}, mlp_post_norm{};  // of the sublayer's output
   std::string query_norm{}, key_norm{};                // RMS inside the head
   // Around the blocks:
@@ -91,6 +92,9 @@ struct Family {
   std::vector<std::string> activation_words;  // all mean `activation`; the first without the key
 
   FlagKey qkv_bias{}, output_bias{}, mlp_bias{};
+
+  SizeKey experts{}, experts_per_token{};  // without a key: one MLP for all tokens
+  FlagKey renormalize_experts{"", true};
   std::vector<FixedFlag> fixed{};
   std::vector<std::string> unsupported{};  // keys that must be missing or null
 
@@ -98,10 +102,12 @@ struct Family {
 };
 
 Family llama();
+Family mixtral();
 Family opt();
 Family mistral();
 Family qwen2();
 Family qwen3();
+Family qwen3_moe();
 Family gemma2();
 Family gemma3();
 /// The layers and norms that most families name as Llama does.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hessian/accumulate.hpp"
 
+#include <algorithm>
+
 #include "core/parallel.hpp"
 #include "hessian/head_norm.hpp"
 #include "hessian/value_sums.hpp"
@@ -30,6 +32,38 @@ void add_place(const Matrix<float>& quant, const Matrix<float>* full, Products p
   add_products<bfloat16>(quant16.view(), full16.view(), beta, sums);
 }
 
+Matrix<float> rows_of(const Matrix<float>& x, const std::vector<Index>& tokens) {
+  auto rows = Matrix<float>::uninitialized(static_cast<Index>(tokens.size()), x.cols());
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    std::copy(x.row(tokens[i]), x.row(tokens[i]) + x.cols(), rows.row(static_cast<Index>(i)));
+  return rows;
+}
+
+/// The places of the experts: an expert's sums are over the tokens that x~ is routed to it by; x is
+/// what the same expert sees of the same tokens in full precision, wherever those are routed there.
+void add_experts(const BlockTrace& quant, const BlockTrace* full, Products products,
+                 BlockSums& sums) {
+  for (std::size_t e = 0; e < quant.experts.size(); ++e) {
+    const ExpertTrace& expert = quant.experts[e];
+    const bool drift = full != nullptr;
+    const auto place = [&](const Matrix<float>& x, const Matrix<float>* wide, InputSums& target) {
+      if (!expert.tokens.empty()) return add_place(x, wide, products, sums.beta(), target);
+      if (sums.beta() != 0) return;
+      target.gram.fill(0);
+      target.cross.fill(0);
+    };
+    if (!sums.expert_mlp.empty()) {
+      const auto x = rows_of(quant.mlp_input, expert.tokens);
+      const auto wide = drift ? rows_of(full->mlp_input, expert.tokens) : Matrix<float>();
+      place(x, drift ? &wide : nullptr, sums.expert_mlp[e]);
+    }
+    if (!sums.expert_down.empty())
+      place(expert.down_input, drift ? &full->experts[e].down_input : nullptr,
+            sums.expert_down[e]);
+    sums.tokens[1 + e] += static_cast<Index>(expert.tokens.size());
+  }
+}
+
 /// Gram sums of queries and keys per key-value head; small, all heads of a group share a sum.
 void add_row_metrics(const SumShape& shape, const BlockTrace& quant, BlockSums& sums) {
   const Index d = shape.head_dim, group = shape.heads / shape.kv_heads, tokens = quant.query.rows();
@@ -48,9 +82,10 @@ void add_row_metrics(const SumShape& shape, const BlockTrace& quant, BlockSums& 
 }  // namespace
 
 void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace* full,
-                Index length, Products products, BlockSums& sums) {
+                Index length, Products products, BlockSums& sums, const SoftmaxMetric* metric) {
   CONSTRICTOR_REQUIRE((full != nullptr) == shape.drift, shape.drift);
   const auto place = [&](Matrix<float> BlockTrace::*member, InputSums& target) {
+    if (target.gram.empty()) return;
     add_place(quant.*member, full != nullptr ? &(full->*member) : nullptr, products, sums.beta(),
               target);
   };
@@ -58,8 +93,13 @@ void accumulate(const SumShape& shape, const BlockTrace& quant, const BlockTrace
   place(&BlockTrace::output_input, sums.output_input);
   place(&BlockTrace::mlp_input, sums.mlp_input);
   place(&BlockTrace::down_input, sums.down_input);
+  if (shape.experts > 0) add_experts(quant, full, products, sums);
   if (shape.row_metric && shape.qk_norm) add_head_norm_metrics(shape, quant, length, sums);
   if (shape.row_metric && !shape.qk_norm) add_row_metrics(shape, quant, sums);
+  if (shape.softmax_metric) {
+    CONSTRICTOR_REQUIRE(metric != nullptr);
+    add_softmax_metric(*metric, shape, quant, length, sums);
+  }
   if (shape.value_attention) add_value_sums(shape, quant, full, length, products, sums.beta(), sums.value);
   sums.tokens[0] += quant.attention_input.rows();
 }

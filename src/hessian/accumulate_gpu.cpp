@@ -38,6 +38,7 @@ void accumulate(const device::Context& gpu, const SumShape& shape, const DeviceT
   if (tokens == 0) return;
   const float beta = sums.beta();
   const auto place = [&](DeviceMatrix<E> DeviceTrace<E>::*member, DeviceInputSums& target) {
+    if (target.gram.empty()) return;
     const auto X = (quant.*member).view();
     linalg::add_gram<E>(gpu, X, target.gram.view(), beta);
     if (full != nullptr)

@@ -111,6 +111,7 @@ bool take_drift(View<const T> D, const FactorSettings& settings, InputSide<T>& s
   if (settings.drift == Drift::none || settings.alpha == 0 || D.size() == 0 || all_zero(D))
     return false;
   side.D = Matrix<T>(D);
+  side.alpha = settings.alpha;
   for (T& v : side.D.values()) v *= T(settings.alpha);
   for (const Index dead : side.dead)
     for (Index r = 0; r < side.D.rows(); ++r) side.D(r, dead) = 0;

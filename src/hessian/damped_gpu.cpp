@@ -8,6 +8,7 @@
 #include "kernels/scan.hpp"
 #include "kernels/triangle.hpp"
 #include "linalg/factor_gpu.hpp"
+#include "linalg/pivoted_order_gpu.hpp"
 
 namespace constrictor::hessian {
 namespace {
@@ -41,20 +42,40 @@ DeviceMatrix<float> reordered(const device::Context& gpu, const DeviceMatrix<flo
   return out;
 }
 
-bool factor_in_double(const device::Context& gpu, const DeviceMatrix<float>& H,
-                      DeviceMatrix<float>& U, DeviceMatrix<float>& R) {
+/// Orders and factors damped H; a pivoted order is that of this very H, so that it is found anew
+/// whenever the damping was raised.
+bool order_and_factor(const device::Context& gpu, const DeviceMatrix<float>& H, Order how,
+                      DeviceInputSide& side) {
+  if (how == Order::pivoted && !linalg::pivoted_order<float>(gpu, H.view(), side.order))
+    return false;
+  DeviceMatrix<float> other;
+  if (!side.order.empty()) other = reordered(gpu, H, side.order);
+  const auto& in_sweep_order = side.order.empty() ? H : other;
+  return linalg::inverse_factor<float>(gpu, in_sweep_order.view(), side.U.view(), side.R.view());
+}
+
+bool factor_in_double(const device::Context& gpu, const DeviceMatrix<float>& H, Order how,
+                      DeviceInputSide& side) {
   const Index n = H.rows();
+  if (how == Order::pivoted) {
+    DeviceMatrix<double> wide_H(gpu, n, n, "a Hessian in float64");
+    kernels::convert<float, double>(gpu.main(), H.view(), wide_H.view());
+    if (!linalg::pivoted_order<double>(gpu, read_only(wide_H.view()), side.order)) return false;
+  }
   DeviceMatrix<double> wide_root(gpu, n, n, "the root of a Hessian in float64"),
       wide(gpu, n, n, "the inverse factor in float64");
   {
+    DeviceMatrix<float> other;
+    if (!side.order.empty()) other = reordered(gpu, H, side.order);
     DeviceMatrix<double> wide_H(gpu, n, n, "a Hessian in float64");
-    kernels::convert<float, double>(gpu.main(), H.view(), wide_H.view());
+    kernels::convert<float, double>(
+        gpu.main(), side.order.empty() ? H.view() : read_only(other.view()), wide_H.view());
     if (!linalg::inverse_factor<double>(gpu, read_only(wide_H.view()), wide.view(),
                                         wide_root.view()))
       return false;
   }
-  kernels::convert<double, float>(gpu.main(), read_only(wide.view()), U.view());
-  kernels::convert<double, float>(gpu.main(), read_only(wide_root.view()), R.view());
+  kernels::convert<double, float>(gpu.main(), read_only(wide.view()), side.U.view());
+  kernels::convert<double, float>(gpu.main(), read_only(wide_root.view()), side.R.view());
   return true;
 }
 
@@ -77,6 +98,7 @@ bool take_drift(const device::Context& gpu, DeviceMatrix<float> D, const FactorS
   if (settings.drift == Drift::none || settings.alpha == 0 || D.empty() ||
       kernels::first_not_zero(gpu, D.view()) < 0)
     return false;
+  side.alpha = settings.alpha;
   kernels::scale(gpu.main(), settings.alpha, D.view());
   if (!side.dead.empty()) {
     const auto columns = device::uploaded(gpu, side.dead, "the numbers of dead inputs");
@@ -133,13 +155,9 @@ DeviceInputSide factor_input(const device::Context& gpu, DeviceMatrix<float> H,
   const auto attempt =
       damp_until_factored(diagonal, settings.damping, name, [&](const std::vector<float>& d) {
         set_diagonal(gpu, d, side.H);
-        DeviceMatrix<float> other;
-        if (!side.order.empty()) other = reordered(gpu, side.H, side.order);
-        const auto& in_sweep_order = side.order.empty() ? side.H : other;
-        if (linalg::inverse_factor<float>(gpu, in_sweep_order.view(), side.U.view(), side.R.view()))
-          return Factored::yes;
-        return factor_in_double(gpu, in_sweep_order, side.U, side.R) ? Factored::in_double
-                                                                     : Factored::no;
+        if (order_and_factor(gpu, side.H, settings.column_order, side)) return Factored::yes;
+        return factor_in_double(gpu, side.H, settings.column_order, side) ? Factored::in_double
+                                                                          : Factored::no;
       });
   side.damping = attempt.damping;
   side.retries = attempt.retries;

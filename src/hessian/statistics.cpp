@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hessian/statistics.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/parallel.hpp"
@@ -42,7 +43,33 @@ Matrix<float> output_hessian(const Matrix<float>& gram, double factor,
   return narrowed(mean_rotated_back(M.view(), frequencies, length));
 }
 
+/// Σ over the experts, for those with too few tokens.
+InputStatistics of_expert(const BlockSums& sums, const std::vector<InputSums>& experts,
+                          Index expert) {
+  const auto e = static_cast<std::size_t>(expert);
+  const auto factor = [](Index tokens) {
+    return 2. / static_cast<double>(std::max<Index>(tokens, 1));
+  };
+  const InputSums& own = experts.at(e);
+  if (!shares_statistics(sums, expert, own.gram.rows()))
+    return scaled(own, factor(sums.tokens[1 + e]));
+  InputSums all{Matrix<float>(own.gram.rows(), own.gram.cols()),
+                Matrix<float>(own.cross.rows(), own.cross.cols())};
+  Index tokens = 0;
+  for (std::size_t other = 0; other < experts.size(); ++other) {
+    tokens += sums.tokens[1 + other];
+    for (Index i = 0; i < all.gram.size(); ++i) all.gram.data()[i] += experts[other].gram.data()[i];
+    for (Index i = 0; i < all.cross.size(); ++i)
+      all.cross.data()[i] += experts[other].cross.data()[i];
+  }
+  return scaled(all, factor(tokens));
+}
+
 }  // namespace
+
+bool shares_statistics(const BlockSums& sums, Index expert, Index inputs) {
+  return sums.tokens.at(static_cast<std::size_t>(1 + expert)) < inputs;
+}
 
 InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, Place place,
                                  Index head) {
@@ -55,6 +82,10 @@ InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, P
       return scaled(sums.mlp_input, per_token(sums));
     case Place::down_input:
       return scaled(sums.down_input, per_token(sums));
+    case Place::expert_mlp:
+      return of_expert(sums, sums.expert_mlp, head);
+    case Place::expert_down:
+      return of_expert(sums, sums.expert_down, head);
     case Place::value_head:
       break;
   }

@@ -10,15 +10,27 @@
 namespace constrictor::hessian {
 
 /// Where a layer's input side comes from.
-enum class Place { attention_input, output_input, mlp_input, down_input, value_head };
+enum class Place {
+  attention_input,
+  output_input,
+  mlp_input,
+  down_input,
+  value_head,
+  expert_mlp,
+  expert_down
+};
 
 struct InputStatistics {
   Matrix<float> H;  // [in x in] raw H_in, both triangles
   Matrix<float> D;  // [in x in] raw drift; empty without
 };
 
+/// An expert that fewer tokens were routed to than a layer has inputs would have a singular H_in:
+/// it gets the statistics of all experts of the block together.
+bool shares_statistics(const BlockSums& sums, Index expert, Index inputs);
+
 /// Statistics of one place; for `value_head` those of key-value head `head`, the mean over its
-/// query heads.
+/// query heads; for the places of experts those of expert `head`, see `shares_statistics`.
 InputStatistics input_statistics(const SumShape& shape, const BlockSums& sums, Place place,
                                  Index head = 0);
 

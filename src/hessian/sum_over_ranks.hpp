@@ -26,9 +26,11 @@ struct TravellingSums {
     for (InputSums* input :
          {&sums.attention_input, &sums.output_input, &sums.mlp_input, &sums.down_input})
       place(*input);
-    for (InputSums& input : sums.value) place(input);
+    for (auto* several : {&sums.value, &sums.expert_mlp, &sums.expert_down})
+      for (InputSums& input : *several) place(input);
     for (auto& m : sums.query_gram) upper(m);
-    for (auto& m : sums.key_gram) upper(m);
+    for (auto* heads : {&sums.key_gram, &sums.query_metric, &sums.key_metric})
+      for (auto& m : *heads) upper(m);
     return parts;
   }
 };

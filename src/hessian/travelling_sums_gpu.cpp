@@ -100,9 +100,12 @@ void upload(const device::Context& gpu, BlockSums& from, DeviceSums& to) {
 }
 
 Index packed_size(const SumShape& s) {
-  const auto place = [&](Index n) { return kernels::upper_size(n) + (s.drift ? n * n : 0); };
-  return 2 * place(s.hidden) + place(s.attention_width) + place(s.feed_forward) +
-         (s.value_attention ? s.kv_heads * place(s.hidden) : 0) +
+  const auto place = [&](bool wanted, Index n) {
+    return wanted ? kernels::upper_size(n) + (s.drift ? n * n : 0) : 0;
+  };
+  return place(s.attention_input, s.hidden) + place(s.output_input, s.attention_width) +
+         place(s.mlp_input, s.hidden) + place(s.down_input, s.feed_forward) +
+         s.kv_heads * place(s.value_attention, s.hidden) +
          (s.row_metric ? (s.kv_heads + s.key_grams()) * kernels::upper_size(s.head_dim) : 0);
 }
 

@@ -196,6 +196,10 @@ Block Checkpoint::load_block(Index index, Products products) const {
     if (products == Products::bfloat16) layer.weight_bf16 = rounded(layer.weight);
     block.layers.push_back(std::move(layer));
   }
+  if (spec().experts > 0) {
+    block.router.weight = contents_->matrix(names.router(index), owner);
+    if (products == Products::bfloat16) block.router.weight_bf16 = rounded(block.router.weight);
+  }
   for (const BlockNorm& norm : names.norms(index))
     block.*norm.place = contents_->norm(norm.names, owner);
   return block;

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "io/h5_calls.hpp"
+#include "io/library_version.hpp"
 
 namespace constrictor::io {
 namespace {
@@ -148,6 +149,12 @@ bool H5File::is_hdf5(const std::filesystem::path& path) {
 void H5File::close() {
   CONSTRICTOR_HDF5(path_, H5Fflush(id_.get(), H5F_SCOPE_GLOBAL));
   CONSTRICTOR_HDF5(path_, H5Fclose(id_.get()));  // the handle then finds nothing to do
+}
+
+std::string hdf5_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release);
 }
 
 }  // namespace constrictor::io

@@ -44,6 +44,11 @@ void write_spec(H5Group& group, const QuantSpec& spec) {
   write_word(group, "value_hessian", spec.value_hessian);
   write_word(group, "row_metric", spec.row_metric);
   write_word(group, "value_row_metric", spec.value_row_metric);
+  if (spec.method == Method::aespa) {
+    group.set_attribute("rounding_steps", spec.rounding_steps);
+    group.set_attribute("rounding_rate", spec.rounding_rate);
+    group.set_attribute("rounding_lambda", spec.rounding_lambda);
+  }
   group.set_attribute("damping_asked", spec.damping);
   group.set_attribute("fallback_rtn", spec.fallback_rtn);
 }
@@ -71,6 +76,11 @@ QuantSpec read_spec(const H5Group& group) {
   spec.value_hessian = read_word<ValueHessian>(group, "value_hessian");
   spec.row_metric = read_word<RowMetric>(group, "row_metric");
   spec.value_row_metric = read_word<ValueRowMetric>(group, "value_row_metric");
+  if (spec.method == Method::aespa) {
+    spec.rounding_steps = group.attribute<std::int64_t>("rounding_steps");
+    spec.rounding_rate = group.attribute<double>("rounding_rate");
+    spec.rounding_lambda = group.attribute<double>("rounding_lambda");
+  }
   spec.damping = group.attribute<double>("damping_asked");
   spec.fallback_rtn = group.attribute<bool>("fallback_rtn");
   return spec;
@@ -97,8 +107,20 @@ void write_layer(H5Group& group, const QuantizedLayer& layer, Index position) {
   group.set_attribute("loss_after", layer.loss_after);
   group.set_attribute("loss_rounding", layer.loss_rounding);
   group.set_attribute("loss_scale", layer.loss_scale);
+  if (layer.spec.method == Method::aespa) {
+    group.set_attribute("loss_start", layer.rounding.loss_start);
+    group.set_attribute("rounding_steps_taken", layer.rounding.steps);
+    group.set_attribute("rounding_undecided", layer.rounding.undecided);
+    group.set_attribute("rounding_rows_at_start", layer.rounding.rows_at_start);
+  }
+  if (layer.expert >= 0) {
+    group.set_attribute("expert", layer.expert);
+    group.set_attribute("expert_tokens", layer.expert_tokens);
+    group.set_attribute("shared_statistics", layer.shared_statistics);
+  }
   group.set_attribute("stages", stage_words(layer.spec));
   group.set_attribute("frozen_scales", layer.frozen_scales);
+  group.set_attribute("alpha_used", layer.alpha_used);
   group.set_attribute("damping", layer.damping);
   group.set_attribute("damping_retries", layer.damping_retries);
   group.set_attribute("dead_columns", layer.dead_columns);
@@ -127,6 +149,19 @@ QuantizedLayer read_layer(const H5Group& group, const std::string& name) {
   layer.loss_after = group.attribute<double>("loss_after");
   layer.loss_rounding = group.attribute<double>("loss_rounding");
   layer.loss_scale = group.attribute<double>("loss_scale");
+  if (group.has_attribute("expert")) {
+    layer.expert = group.attribute<std::int64_t>("expert");
+    layer.expert_tokens = group.attribute<std::int64_t>("expert_tokens");
+    layer.shared_statistics = group.attribute<bool>("shared_statistics");
+  }
+  if (group.has_attribute("alpha_used"))  // files of the first version have none
+    layer.alpha_used = group.attribute<double>("alpha_used");
+  if (layer.spec.method == Method::aespa) {
+    layer.rounding.loss_start = group.attribute<double>("loss_start");
+    layer.rounding.steps = group.attribute<std::int64_t>("rounding_steps_taken");
+    layer.rounding.undecided = group.attribute<std::int64_t>("rounding_undecided");
+    layer.rounding.rows_at_start = group.attribute<std::int64_t>("rounding_rows_at_start");
+  }
   layer.damping = group.attribute<double>("damping");
   layer.damping_retries = static_cast<int>(group.attribute<std::int64_t>("damping_retries"));
   layer.dead_columns = group.attribute<std::int64_t>("dead_columns");

@@ -157,6 +157,20 @@ void check_fixed(const JsonSection& config, const families::Family& family) {
       config.refuse(config.quoted(key) + " other than null is not supported for this model_type");
 }
 
+void read_experts(const JsonSection& config, const families::Family& family, ModelSpec& spec) {
+  if (family.names.router.empty()) return;
+  spec.experts = read(config, family.experts, 0);
+  spec.experts_per_token = read(config, family.experts_per_token, 0);
+  spec.renormalize_experts = read(config, family.renormalize_experts);
+  if (spec.experts_per_token < 1 || spec.experts_per_token > spec.experts)
+    config.refuse(config.quoted(family.experts_per_token.key) + " must be 1 to " +
+                  std::to_string(spec.experts) + ", the number of experts");
+  if (config.number_or("decoder_sparse_step", 1) != 1)
+    config.refuse("\"decoder_sparse_step\" other than 1, blocks without experts, is not supported");
+  if (config.has("mlp_only_layers") && !config.object().at("mlp_only_layers").empty())
+    config.refuse("\"mlp_only_layers\", blocks without experts, are not supported");
+}
+
 const families::Family& family_of(const JsonSection& config) {
   const std::string type = config.text("model_type");
   const families::Family* family = families::find(type);
@@ -209,6 +223,7 @@ ModelSpec read_model_config(const std::filesystem::path& path, Codes codes) {
   spec.qkv_bias = read(config, family.qkv_bias);
   spec.output_bias = read(config, family.output_bias);
   spec.mlp_bias = read(config, family.mlp_bias);
+  read_experts(config, family, spec);
   return spec;
 }
 

@@ -43,6 +43,7 @@ struct PackedLayers::Parts {
 bool PackedLayers::holds(const ModelFiles& files, const std::string& weight) const {
   if (!config_ || files.find(weight).file != nullptr) return false;
   const std::string module = module_of(weight);
+  if (layers_.count(module) != 0) return true;
   return !module.empty() && config_->scheme_of(module).has_value();
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <regex>
 #include <string_view>
+#include <unordered_map>
 
 #include "core/error.hpp"
 #include "io/json_section.hpp"
@@ -16,8 +17,12 @@ constexpr std::string_view expression_mark = "re:";
 
 /// As Python's re.match: from the start of the name, to wherever it ends.
 bool fits(const std::string& expression, const std::string& name) {
+  // Compiling costs more than matching, and every layer asks for all of them.
+  static thread_local std::unordered_map<std::string, std::regex> compiled;
   try {
-    return std::regex_search(name, std::regex(expression), std::regex_constants::match_continuous);
+    auto found = compiled.find(expression);
+    if (found == compiled.end()) found = compiled.emplace(expression, std::regex(expression)).first;
+    return std::regex_search(name, found->second, std::regex_constants::match_continuous);
   } catch (const std::regex_error&) {
     throw UserError("quantization_config: " + printable(expression) +
                     " is no regular expression that can be matched");

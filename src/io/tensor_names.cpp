@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/tensor_names.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace constrictor::io {
+namespace {
+
+/// The name with an expert's number in place of '#'.
+std::string numbered(std::string name, Index expert) {
+  return name.replace(name.find('#'), 1, std::to_string(expert));
+}
+
+}  // namespace
 
 std::vector<LayerShape> layer_shapes(const ModelSpec& spec) {
   const families::Names& names = families::of(spec).names;
@@ -14,9 +23,15 @@ std::vector<LayerShape> layer_shapes(const ModelSpec& spec) {
       {names.key, Role::key, keys, hidden, spec.qkv_bias},
       {names.value, Role::value, keys, hidden, spec.qkv_bias},
       {names.output, Role::output, hidden, queries, spec.output_bias}};
-  if (spec.gated) layers.push_back({names.gate, Role::gate, wide, hidden, spec.mlp_bias});
-  layers.push_back({names.up, Role::up, wide, hidden, spec.mlp_bias});
-  layers.push_back({names.down, Role::down, hidden, wide, spec.mlp_bias});
+  for (Index e = 0; e < std::max<Index>(spec.experts, 1); ++e) {
+    const auto add = [&](const std::string& name, Role role, Index out, Index in) {
+      layers.push_back({spec.experts > 0 ? numbered(name, e) : name, role, out, in, spec.mlp_bias,
+                        spec.experts > 0 ? e : -1});
+    };
+    if (spec.gated) add(names.gate, Role::gate, wide, hidden);
+    add(names.up, Role::up, wide, hidden);
+    add(names.down, Role::down, hidden, wide);
+  }
   return layers;
 }
 
@@ -49,6 +64,10 @@ std::vector<BlockNorm> TensorNames::norms(Index block) const {
   return all;
 }
 
+std::string TensorNames::router(Index block) const {
+  return in_block(block, family_.router + ".weight");
+}
+
 EndNames TensorNames::ends() const {
   EndNames names;
   const auto weight = [&](const std::string& name) {
@@ -71,6 +90,7 @@ std::vector<ExpectedTensor> TensorNames::expected_in_block(Index block) const {
     expected.push_back({in_block(block, layer.name + ".weight"), {layer.out, layer.in}});
     if (layer.bias) expected.push_back({in_block(block, layer.name + ".bias"), {layer.out}});
   }
+  if (spec_.experts > 0) expected.push_back({router(block), {spec_.experts, spec_.hidden}});
   for (const BlockNorm& found : norms(block)) {
     expected.push_back({found.names.weight, {found.width}});
     if (!found.names.bias.empty()) expected.push_back({found.names.bias, {found.width}});

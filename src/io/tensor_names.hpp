@@ -54,6 +54,7 @@ class TensorNames {
   static const std::vector<std::string>& prefixes(const ModelSpec& spec);
 
   std::string in_block(Index block, const std::string& name) const;
+  std::string router(Index block) const;  // of a model with experts
   /// Those that the model has.
   std::vector<BlockNorm> norms(Index block) const;
   EndNames ends() const;

@@ -3,7 +3,7 @@
 //   h <- h + W_o attention(rope(W_q n), rope(W_k n), W_v n),   n = norm(h)
 //   h <- h + W_down mlp(m),                                    m = norm(h)
 // or behind the residual sums, n = h, m = h and h <- norm(h + ...) twice; with
-//   mlp(m) = act(W_gate m) ⊙ W_up m   or   act(W_up m).
+//   mlp(m) = act(W_gate m) ⊙ W_up m   or   act(W_up m),   or a mixture of experts (experts.hpp).
 // Gemma: h <- h + norm(W_o ...), h <- h + norm(W_down ...) too. Qwen3, Gemma-3: queries and keys
 // are normed inside their heads before they are rotated.
 #include "model/decoder_block.hpp"
@@ -13,6 +13,7 @@
 #include "kernels/norm.hpp"
 #include "kernels/relu.hpp"
 #include "model/attention.hpp"
+#include "model/experts.hpp"
 #include "model/linear.hpp"
 #include "model/rope.hpp"
 
@@ -71,9 +72,10 @@ void project(const Step& step, BlockTrace& t) {
 
 /// Norm inside the heads and rotation, where the model has them.
 void place_heads(const Step& step, BlockTrace& t) {
-  const auto& [spec, block, length, products, keep] = step;
+  const ModelSpec& spec = step.spec;
+  const Block& block = step.block;
   if (spec.qk_norm) {
-    if (keep == Keep::layer_inputs)
+    if (step.keep == Keep::layer_inputs)
       t.head_norm = {t.query,
                      t.key,
                      block.query_norm.weight,
@@ -84,7 +86,9 @@ void place_heads(const Step& step, BlockTrace& t) {
     normalize_heads(spec, block.key_norm, t.key);
   }
   if (!spec.rotary) return;
-  const kernels::RopeTable table = rope_table(spec, block.index, length);
+  const kernels::RopeTable table = step.past != nullptr
+                                       ? step.past->rope(step.length)
+                                       : rope_table(spec, block.index, step.length);
   kernels::rope(t.query.view(), table);
   kernels::rope(t.key.view(), table);
 }
@@ -108,7 +112,7 @@ void widen(const Step& step, BlockTrace& t) {
 }  // namespace
 
 BlockTrace decoder_block(const Step& step, View<const float> hidden) {
-  const auto& [spec, block, length, products, keep] = step;
+  const auto& [spec, block, length, products, keep, until, past, tokens_as] = step;
   CONSTRICTOR_REQUIRE(spec.gated == (spec.activation != Activation::relu));
   BlockTrace t;
 
@@ -118,23 +122,33 @@ BlockTrace decoder_block(const Step& step, View<const float> hidden) {
 
   place_heads(step, t);
   t.attention = attention_form(spec, block.index);
+  if (until == Until::attention) return t;
   t.output_input =
-      attention(spec, t.attention, length, t.query.view(), t.key.view(), t.value.view());
+      past != nullptr
+          ? past->attention(spec, t.attention, t.query.view(), t.key.view(), t.value.view())
+          : attention(spec, t.attention, length, t.query.view(), t.key.view(), t.value.view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);
 
+  if (until == Until::output) return t;
   t.output = Matrix<float>(hidden);
   add_sublayer(step, Role::output, block.attention_post_norm, t.output_input, t.output);
   step.done_with(t.output_input);
   after(spec, block.attention_norm, t.output.view());
 
   t.mlp_input = before(spec, block.mlp_norm, t.output.view());
-  widen(step, t);
-  step.done_with(t.mlp_input);
-
-  add_sublayer(step, Role::down, block.mlp_post_norm, t.down_input, t.output);
-  step.done_with(t.down_input);
+  if (until == Until::mlp && spec.experts == 0) return t;
+  if (spec.experts > 0) {
+    add_experts(step, t);
+    if (until == Until::mlp) return t;
+    step.done_with(t.mlp_input);
+  } else {
+    widen(step, t);
+    step.done_with(t.mlp_input);
+    add_sublayer(step, Role::down, block.mlp_post_norm, t.down_input, t.output);
+    step.done_with(t.down_input);
+  }
   after(spec, block.mlp_norm, t.output.view());
   return t;
 }

@@ -3,6 +3,7 @@
 // Inside of model/: the block function behind `forward`.
 
 #include "model/forward.hpp"
+#include "model/past.hpp"
 
 namespace constrictor::model {
 
@@ -13,6 +14,10 @@ struct Step {
   Index length;
   Products products;
   Keep keep;
+  Until until = Until::end;
+  Past* past = nullptr;  // of the one sequence whose next tokens these are
+  /// Whose tokens the experts' inputs are kept for; null: those that each expert is used for here.
+  const std::vector<ExpertTrace>* tokens_as = nullptr;
 
   /// Frees a matrix that the caller did not ask to keep.
   void done_with(Matrix<float>& matrix) const {

@@ -146,7 +146,7 @@ void widen(const DeviceStep<E>& step, DeviceTrace<E>& t) {
 
 template <class E>
 DeviceTrace<E> decoder_block(const DeviceStep<E>& step, DeviceView<const float> hidden) {
-  const auto& [gpu, spec, block, length, keep] = step;
+  const auto& [gpu, spec, block, length, keep, until] = step;
   CONSTRICTOR_REQUIRE(spec.gated == (spec.activation != Activation::relu));
   CONSTRICTOR_REQUIRE(spec.rotary || !spec.qk_norm);
   DeviceTrace<E> t;
@@ -156,18 +156,21 @@ DeviceTrace<E> decoder_block(const DeviceStep<E>& step, DeviceView<const float> 
   step.done_with(t.attention_input);
 
   t.attention = attention_form(spec, block.index);
+  if (until == Until::attention) return t;
   t.output_input = attention<E>(gpu, spec, t.attention, length, std::as_const(t.query).view(),
                                 std::as_const(t.key).view(), std::as_const(t.value).view());
   step.done_with(t.query);
   step.done_with(t.key);
   step.done_with(t.value);
 
+  if (until == Until::output) return t;
   t.output = device::copied(gpu, hidden, "hidden states");
   add_sublayer(step, Role::output, block.attention_post_norm, t.output_input, t.output.view());
   step.done_with(t.output_input);
   after(step, block.attention_norm, t.output.view());
 
   t.mlp_input = before(step, block.mlp_norm, t.output.view());
+  if (until == Until::mlp) return t;
   widen(step, t);
   step.done_with(t.mlp_input);
 

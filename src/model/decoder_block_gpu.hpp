@@ -13,6 +13,7 @@ struct DeviceStep {
   const DeviceBlock<E>& block;
   Index length;
   Keep keep;
+  Until until;
 
   /// Frees a matrix that the caller did not ask to keep.
   void done_with(device::DeviceMatrix<E>& matrix) const {

@@ -18,7 +18,8 @@ Matrix<float> projected(const Matrix<float>& x, const Matrix<float>& W) {
 
 }  // namespace
 
-Matrix<float> embed(const ModelSpec& spec, const ModelEnds& ends, View<const std::int32_t> ids) {
+Matrix<float> embed(const ModelSpec& spec, const ModelEnds& ends, View<const std::int32_t> ids,
+                    Index first_position) {
   constexpr Index opt_position_offset = 2;  // rows 0 and 1 of the table are for padding
   auto hidden = Matrix<float>::uninitialized(ids.size(), ends.token_embedding.cols());
   kernels::embed(ends.token_embedding.view(), ids, hidden.view());
@@ -26,8 +27,8 @@ Matrix<float> embed(const ModelSpec& spec, const ModelEnds& ends, View<const std
     for (float& v : hidden.values()) v *= static_cast<float>(spec.embedding_scale);
   if (!ends.project_in.empty()) hidden = projected(hidden, ends.project_in);
   if (!ends.position_embedding.empty())
-    kernels::add_positions(ends.position_embedding.view(), opt_position_offset, ids.cols,
-                           hidden.view());
+    kernels::add_positions(ends.position_embedding.view(), opt_position_offset + first_position,
+                           ids.cols, hidden.view());
   CONSTRICTOR_REQUIRE(hidden.cols() == spec.hidden, hidden.cols(), spec.hidden);
   return hidden;
 }

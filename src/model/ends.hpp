@@ -12,7 +12,9 @@ namespace constrictor::model {
 /// t + 2).
 ///
 ///   ids  [sequences x length]
-Matrix<float> embed(const ModelSpec& spec, const ModelEnds& ends, View<const std::int32_t> ids);
+///   first_position  of the first token of each sequence
+Matrix<float> embed(const ModelSpec& spec, const ModelEnds& ends, View<const std::int32_t> ids,
+                    Index first_position = 0);
 
 /// What is multiplied with the head: the last block's output after the final norm and OPT's
 /// projection, where the model has them; [tokens x embedding_width].

@@ -73,16 +73,16 @@ DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block) {
 template <class E>
 DeviceTrace<E> forward(const device::Context& gpu, const ModelSpec& spec,
                        const DeviceBlock<E>& block, DeviceView<const float> hidden, Index length,
-                       Keep keep) {
+                       Keep keep, Until until) {
   CONSTRICTOR_REQUIRE(hidden.cols == spec.hidden, hidden.cols, spec.hidden);
   CONSTRICTOR_REQUIRE(length > 0 && hidden.rows % length == 0, hidden.rows, length);
-  return decoder_block(DeviceStep<E>{gpu, spec, block, length, keep}, hidden);
+  return decoder_block(DeviceStep<E>{gpu, spec, block, length, keep, until}, hidden);
 }
 
 #define CONSTRICTOR_INSTANTIATE(E)                                                                 \
   template DeviceBlock<E> uploaded(const device::Context&, const Block&);                          \
   template DeviceTrace<E> forward(const device::Context&, const ModelSpec&, const DeviceBlock<E>&, \
-                                  DeviceView<const float>, Index, Keep);
+                                  DeviceView<const float>, Index, Keep, Until);
 CONSTRICTOR_INSTANTIATE(float)
 CONSTRICTOR_INSTANTIATE(bfloat16)
 #undef CONSTRICTOR_INSTANTIATE

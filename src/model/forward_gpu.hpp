@@ -21,7 +21,7 @@ DeviceBlock<E> uploaded(const device::Context& gpu, const Block& block);
 template <class E>
 DeviceTrace<E> forward(const device::Context& gpu, const ModelSpec& spec,
                        const DeviceBlock<E>& block, DeviceView<const float> hidden, Index length,
-                       Keep keep);
+                       Keep keep, Until until = Until::end);
 
 /// The parts around the blocks, on the device.
 template <class E>

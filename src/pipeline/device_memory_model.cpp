@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pipeline/device_memory_words.hpp"
+#include "quant/beam_sweep.hpp"
 
 namespace constrictor::pipeline {
 namespace {
@@ -24,12 +25,13 @@ constexpr double row_copies = 12;
 /// Sizes that the moments share.
 class Model {
  public:
-  Model(const Job& job, const calib::Shard& shard, int ranks)
+  Model(const Job& job, const calib::Shard& shard, int ranks, const backend::BlockStep& step)
       : job_(job),
         model_(job.model()),
         shard_(shard),
         ranks_(ranks),
-        shape_(largest_sum_shape(job)),
+        step_(step),
+        shape_(largest_sum_shape(job, step)),
         width_(job.products == Products::bfloat16 ? 2 : 4),
         paths_(shape_.drift ? 2 : 1) {
     const Index of_lane = (shard.sequences + shard.lanes - 1) / shard.lanes;
@@ -46,6 +48,7 @@ class Model {
   /// The second path's forward pass, while the traces of the first wait.
   DeviceMoment forward() const {
     DeviceMoment m = walk("forward");
+    add(m, weights_of, replaced());
     sums(m, sets_alive());
     add(m, chunk_of, paths_ * trace(tokens_));
     if (!shape_.drift && model_.blocks > 1) add(m, chunk_of, passing(tokens_));
@@ -55,6 +58,7 @@ class Model {
 
   DeviceMoment statistics() const {
     DeviceMoment m = walk("statistics");
+    add(m, weights_of, replaced());
     sums(m, sets_alive());
     add(m, chunk_of, paths_ * trace(tokens_));
     if (shape_.value_attention) value_sums(m);
@@ -67,7 +71,7 @@ class Model {
 
   DeviceMoment reduction() const {
     DeviceMoment m{"sum over ranks", {}};
-    add(m, weights_of, two_blocks());
+    add(m, weights_of, two_blocks() + replaced());
     sums(m, sets_alive());
     // Gram sums as triangles, the rest as it is.
     const bool fast = job_.spec.run.reduction == Reduction::fast;
@@ -137,7 +141,8 @@ class Model {
   double task(Index rows, Index inputs) const {
     constexpr double candidates = 200, piece = 1 << 29;
     const double n = real(inputs), count = candidates * real(rows);
-    return row_copies * 4 * real(rows) * n + square(inputs) + 8 * count +
+    const double beam = any_beam(job_) ? real(quant::device_beam_bytes(inputs)) : 0;
+    return beam + row_copies * 4 * real(rows) * n + square(inputs) + 8 * count +
            std::min(piece, count * (2 * n + 4 * std::min(n, 1024.)));
   }
   Index largest_inputs() const {
@@ -155,6 +160,8 @@ class Model {
 
   double one_block() const { return width_ * block_weights(job_); }
   double two_blocks() const { return one_block() * (model_.blocks > 1 ? 2 : 1); }
+  /// Later steps of a block: its weights with quantized layers, for x~.
+  double replaced() const { return step_.first ? 0 : one_block(); }
   /// The walk of chunks through a block, while the next one's weights arrive.
   DeviceMoment walk(const char* name) const {
     DeviceMoment m{name, {}};
@@ -233,7 +240,7 @@ class Model {
   }
   double bytes_of_sides(const std::vector<QuantSpec>& specs) const {
     double bytes = 0;
-    for (const backend::InputUnit& unit : planned_units(job_, specs, shard_.length)) {
+    for (const backend::InputUnit& unit : planned_units(job_, specs, shard_.length, step_)) {
       const auto& s = unit.settings;
       double copies = unit.factor ? 3 : 2;
       if (shape_.drift && s.drift != Drift::none && s.alpha != 0)
@@ -254,6 +261,7 @@ class Model {
   const ModelSpec& model_;
   const calib::Shard& shard_;
   int ranks_;
+  backend::BlockStep step_;
   SumShape shape_;
   double width_;  // bytes of a factor of products
   double paths_;  // full precision and quantized
@@ -263,9 +271,18 @@ class Model {
 }  // namespace
 
 std::vector<DeviceMoment> device_moments(const Job& job, const calib::Shard& shard, int ranks) {
-  const Model model(job, shard, ranks);
-  return {model.embedding(), model.forward(), model.statistics(), model.reduction(), model.factor(),
-          model.solve(),     model.advance(), model.evaluation(), model.scores()};
+  std::vector<DeviceMoment> moments;
+  for (const auto& step : backend::steps_of(job.spec.quant.gather, job.roles)) {
+    const Model model(job, shard, ranks, step);
+    if (step.first) moments.push_back(model.embedding());
+    for (const DeviceMoment& moment :
+         {model.forward(), model.statistics(), model.reduction(), model.factor(), model.solve()})
+      moments.push_back(moment);
+    if (!step.last) continue;
+    for (const DeviceMoment& moment : {model.advance(), model.evaluation(), model.scores()})
+      moments.push_back(moment);
+  }
+  return moments;
 }
 
 }  // namespace constrictor::pipeline

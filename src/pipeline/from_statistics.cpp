@@ -43,6 +43,7 @@ StoredBlock read_stored(const fs::path& run, Index index) {
       throw UserError(path.string() + ": no statistics are stored for " + layer.name +
                       "; quantize with --set run.keep.statistics=true first");
     stored.block.layers.push_back({layer.name, layer.role, found->second.weight, {}, {}});
+    stored.block.layers.back().expert = layer.expert;
   }
   const auto pages = [](const Matrix<float>& m) { return m.empty() ? 0 : m.rows() / m.cols(); };
   auto& model = stored.model;
@@ -69,6 +70,10 @@ const io::LayerStatistics& source_of(const StoredBlock& stored, const backend::I
       return stored.of(Role::up);
     case Place::down_input:
       return stored.of(Role::down);
+    case Place::expert_mlp:
+      return stored.record.statistics.at(stored.block.layer(Role::up, unit.head).name);
+    case Place::expert_down:
+      return stored.record.statistics.at(stored.block.layer(Role::down, unit.head).name);
     case Place::value_head:
       break;
   }
@@ -94,6 +99,13 @@ void use_stored(const StoredBlock& stored, backend::LayerInputs& inputs) {
           "; store statistics with a method that uses it (row_metric, value_row_metric)");
     return page(metric, h);
   };
+}
+
+/// Stored statistics are there at once, however they were gathered.
+backend::BlockStep whole_block(const Block& block) {
+  std::vector<Role> roles;
+  for (const Layer& layer : block.layers) roles.push_back(layer.role);
+  return backend::steps_of(Gather::block, roles).front();
 }
 
 std::vector<QuantSpec> specs_of(const StoredBlock& stored, const RunSpec& run) {
@@ -140,6 +152,10 @@ std::string id_of(const Source& source, const RunSpec& spec) {
 
 void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
                          const QuantizeOptions& options, Screen& screen) {
+  if (spec.quant.alpha_rule != AlphaRule::fixed)
+    throw UserError(
+        "quant.alpha_rule: held_out needs calibration sequences; stored statistics have none, set "
+        "fixed");
   const Source source = comm::agree(ranks, [&] {
     require_one_width(spec.quant);
     return open_source(options.from_statistics);
@@ -175,7 +191,8 @@ void quantize_statistics(const comm::Communicator& ranks, const RunSpec& spec,
     const double start = wall_seconds();
     const auto stored = comm::agree(ranks, [&] { return read_stored(source.folder, b); });
     const auto specs = comm::agree(ranks, [&] { return specs_of(stored, spec); });
-    auto inputs = backend::plan_layers(stored.model, stored.block, specs, source.length);
+    auto inputs = backend::plan_layers(stored.model, stored.block, specs, source.length,
+                                       whole_block(stored.block));
     use_stored(stored, inputs);
     io::BlockRecord result;
     result.index = b;

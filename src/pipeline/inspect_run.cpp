@@ -43,7 +43,7 @@ void inspect_run(const std::string& run_dir, Screen& screen) {
                   fact_text(fact));
   screen.line("");
   std::vector<Screen::Row> rows{{"block", "layer", "method", "bits", "loss", "by stage", "rounding",
-                                 "damping", "retries", "dead", "condition", "seconds"}};
+                                 "alpha", "damping", "retries", "dead", "condition", "seconds"}};
   std::vector<std::string> warnings;
   double weights = 0, bits = 0;
   for (const Index b : io::finished_blocks(run_dir)) {
@@ -56,13 +56,13 @@ void inspect_run(const std::string& run_dir, Screen& screen) {
       rows.push_back({std::to_string(b), layer.name, layer.method_used,
                       std::to_string(layer.spec.bits), short_number(layer.relative_loss()),
                       by_stage(layer, scale), short_number(layer.loss_rounding / scale),
-                      short_number(layer.damping), std::to_string(layer.damping_retries),
-                      std::to_string(layer.dead_columns), short_number(layer.condition_estimate),
-                      short_number(layer.seconds)});
+                      short_number(layer.alpha_used), short_number(layer.damping),
+                      std::to_string(layer.damping_retries), std::to_string(layer.dead_columns),
+                      short_number(layer.condition_estimate), short_number(layer.seconds)});
       for (auto& words : layer_warnings(b, layer)) warnings.push_back(std::move(words));
     }
     rows.push_back({std::to_string(b), "(output)", "", "",
-                    short_number(record.relative_output_error), "", "", "", "", "", "", ""});
+                    short_number(record.relative_output_error), "", "", "", "", "", "", "", ""});
   }
   screen.table(rows);
   if (weights > 0)

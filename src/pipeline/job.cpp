@@ -24,6 +24,44 @@ Tokens first_sequences(Tokens tokens, Index wanted) {
   return tokens;
 }
 
+/// UserError when there are no lanes to hold out, or nothing to choose by them.
+void require_held_out_fit(const Job& job) {
+  const QuantSpec& quant = job.spec.quant;
+  const auto any = [&](auto&& holds) {
+    return std::any_of(job.specs.begin(), job.specs.end(), [&](const auto& layers) {
+      return std::any_of(layers.begin(), layers.end(), holds);
+    });
+  };
+  if (quant.alpha_rule == AlphaRule::fixed) return;
+  if (job.spec.run.device == "cuda")
+    throw UserError("run.device: cuda has no quant.alpha_rule: held_out yet; use run.device=cpu");
+  const Index lanes = job.spec.run.lanes;
+  if (2 * quant.held_out_lanes > lanes)
+    throw UserError("quant.held_out_lanes: " + std::to_string(quant.held_out_lanes) + " of " +
+                    std::to_string(lanes) +
+                    " lanes would make the held-out fold larger than the calibration set; at most "
+                    "half of run.lanes");
+  if (job.calibration.sequences() < lanes)
+    throw UserError("quant.alpha_rule: held_out needs a sequence a lane, but there are " +
+                    std::to_string(job.calibration.sequences()) + " calibration.sequences for " +
+                    std::to_string(lanes) + " run.lanes");
+  if (!any([](const QuantSpec& s) { return s.drift != Drift::none; }))
+    throw UserError(
+        "quant.alpha_rule: held_out chooses the share of the drift, but quant.drift is none");
+}
+
+/// The softmax's slopes are derived for plain causal attention.
+void require_metric_fits(const ModelSpec& model, const QuantSpec& spec) {
+  if (spec.row_metric != RowMetric::softmax) return;
+  const char* other = model.qk_norm                  ? "a norm of queries and keys inside the head"
+                      : model.attention_soft_cap > 0 ? "soft caps"
+                      : model.window > 0             ? "a sliding window"
+                                                     : nullptr;
+  if (other != nullptr)
+    throw UserError("quant.row_metric: softmax is for plain causal attention, but this model has " +
+                    std::string(other) + "; use attention or none");
+}
+
 void plan_layer_specs(Job& job) {
   const auto names = job.checkpoint.layer_names();
   job.specs.clear();
@@ -36,6 +74,7 @@ void plan_layer_specs(Job& job) {
     for (std::size_t l = 0; l < names.size(); ++l) {
       job.specs.back().push_back(config::layer_spec(job.spec.quant, b, names[l]));
       config::require_device_can(job.spec.run.device, job.specs.back().back(), names[l]);
+      require_metric_fits(job.model(), job.specs.back().back());
       config::require_groups_fit(job.specs.back().back(), names[l],
                                  layer_inputs(job.model(), job.roles[l]));
     }
@@ -113,6 +152,7 @@ void turn_to(const RunSpec& spec, Job& job) {
   job.roles = layer_roles(job.model());
   plan_layer_specs(job);
   require_budget_can_be_met(job);
+  require_held_out_fit(job);
   job.run_id = run_id_of(spec, job);
   job.folder = spec.run.run_dir.empty()
                    ? (std::filesystem::path(spec.run.out) / job.run_id).string()

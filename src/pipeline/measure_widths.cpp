@@ -45,7 +45,8 @@ Index most_bits(const Job& job, const std::vector<LayerWidths>& layers) {
 /// Every open layer of a block once for each of its widths, on the same factored statistics.
 backend::LayerInputs inputs_at_every_width(const Job& job, const Block& block, Index length,
                                            const std::vector<QuantSpec>& specs) {
-  auto inputs = backend::plan_layers(job.model(), block, specs, length);
+  auto inputs = backend::plan_layers(job.model(), block, specs, length,
+                                     backend::steps_of(Gather::block, job.roles).front());
   std::vector<backend::LayerPlan> plans;
   for (const backend::LayerPlan& plan : inputs.layers)
     for (const int bits : plan.spec.budget.choices) {
@@ -84,8 +85,9 @@ double error_of_one(Measure& m, const QuantizedLayer& quantized, const Matrix<fl
 void measure_block(Measure& m, Block& block, LayerWidths* layers) {
   auto specs = m.job.specs[static_cast<std::size_t>(block.index)];
   for (QuantSpec& spec : specs) spec.drift = Drift::none;
-  SumShape shape = backend::sum_shape(m.job.model(), specs, m.job.roles);
-  m.backend.gather(block, shape, m.states, nullptr, m.seconds);
+  const auto whole = backend::steps_of(Gather::block, m.job.roles).front();
+  m.backend.gather({block, block, backend::sum_shape(m.job.model(), specs, m.job.roles, whole)},
+                   m.states, nullptr, m.seconds);
   auto inputs = inputs_at_every_width(m.job, block, m.states.shard().length, specs);
   m.backend.use_sums(block, inputs);
   const auto solved = m.backend.solve(inputs, m.seconds);

@@ -18,12 +18,13 @@ double square(Index n) { return 4 * real(n) * real(n); }  // bytes of a float32 
 /// Sizes that the moments share; the tables' words stand here once.
 class Model {
  public:
-  Model(const Job& job, const calib::Shard& shard, int ranks)
+  Model(const Job& job, const calib::Shard& shard, int ranks, const backend::BlockStep& step)
       : job_(job),
         model_(job.model()),
         shard_(shard),
         ranks_(ranks),
-        shape_(largest_sum_shape(job)),
+        step_(step),
+        shape_(largest_sum_shape(job, step)),
         threads_(thread_count()) {
     // Lanes bound the chunks: a chunk never holds sequences of two lanes.
     const Index of_lane = (shard.sequences + shard.lanes - 1) / shard.lanes;
@@ -48,7 +49,9 @@ class Model {
       sums(m, sets);
       trace(m, shape_.drift ? 2 : 1);
       if (shape_.value_attention) value_sums(m);
+      if (shape_.softmax_metric) softmax_metric(m);
     }
+    weights(m, Heap::main, originals());
     weights(m, Heap::reader, blocks_read());
     states(m);
     return m;
@@ -63,6 +66,7 @@ class Model {
       const Index largest = std::max({shape_.hidden, shape_.attention_width, shape_.feed_forward});
       m.add("one factorization", Heap::main, shape_.drift ? 5 : 4, square(largest));
     }
+    weights(m, Heap::main, originals());
     weights(m, Heap::reader, blocks_read());
     states(m);
     return m;
@@ -76,6 +80,7 @@ class Model {
       rows(m);
     }
     codes(m, 2 + 1.5 / ranks_);  // on their way between ranks, gathered, put together
+    weights(m, Heap::main, originals());
     weights(m, Heap::reader, blocks_read());
     states(m);
     return m;
@@ -101,7 +106,7 @@ class Model {
   Moment advance() const {
     Moment m("quantized forward");
     codes(m, 2);  // of this block, and of the one before while it is written
-    weights(m, Heap::main, 1);
+    weights(m, Heap::main, 1 + originals());
     weights(m, Heap::reader, blocks_read() - 1);
     if (!on_device()) {
       sums(m, 1);
@@ -145,11 +150,13 @@ class Model {
   bool on_device() const { return job_.spec.run.device == "cuda"; }
   bool bf16() const { return job_.products == Products::bfloat16; }
   double blocks_read() const { return real(std::min<Index>(2, model_.blocks)); }
+  /// Full-precision weights of the block in work, for x, beside those that are being replaced.
+  double originals() const { return step_.first && step_.last ? 0 : 1; }
+  double experts() const { return real(std::max<Index>(shape_.experts, 1)); }
   double end_matrices() const { return model_.tied_embeddings ? 1 : 2; }
   double attention_widths() const {
     return real(model_.heads * model_.head_dim + 2 * model_.kv_heads * model_.head_dim);
   }
-
   void states(Moment& m) const {
     m.add("residual streams of the calibration sequences", Heap::main, 2,
           4 * real(shard_.my_sequences() * shard_.length) * real(model_.hidden));
@@ -166,16 +173,19 @@ class Model {
     }
   }
   void sums(Moment& m, double sets) const {
-    const double kinds = sets * (shape_.drift ? 2 : 1);
+    const bool fold = shape_.drift && job_.spec.quant.alpha_rule == AlphaRule::held_out;
+    const double kinds = sets * (shape_.drift ? 2 : 1) * (fold ? 2 : 1);
     const auto place = [&](double count, Index n) {
       m.add("sums of statistics", Heap::main, count * kinds, square(n));
     };
-    place(2 + (shape_.value_attention ? real(shape_.kv_heads) : 0), shape_.hidden);
-    place(1, shape_.attention_width);
-    place(1, shape_.feed_forward);
-    if (shape_.row_metric)
-      m.add("sums of statistics", Heap::main, sets * real(shape_.kv_heads + shape_.key_grams()),
-            square(shape_.head_dim));
+    place((shape_.attention_input ? 1 : 0) + (shape_.mlp_input ? experts() : 0) +
+              (shape_.value_attention ? real(shape_.kv_heads) : 0),
+          shape_.hidden);
+    place(shape_.output_input ? 1 : 0, shape_.attention_width);
+    place(shape_.down_input ? experts() : 0, shape_.feed_forward);
+    const double metrics = (shape_.row_metric ? real(shape_.kv_heads + shape_.key_grams()) : 0) +
+                           (shape_.softmax_metric ? real(shape_.heads + shape_.kv_heads) : 0);
+    m.add("sums of statistics", Heap::main, metrics * sets, square(shape_.head_dim));
   }
 
   /// What one forward pass leaves for the statistics, and what it needs on its way.
@@ -203,6 +213,18 @@ class Model {
     m.add("attention probabilities", Heap::main, 1, bytes);
     m.add("attention probabilities", Heap::workers, threads_ - 1, bytes);
   }
+  /// Of one head a thread: probabilities of a tile, weights of all positions, two stacks of a tile.
+  void softmax_metric(Moment& m) const {
+    const Index wanted = shape_.metric_positions, d = shape_.head_dim;
+    const double counted = real(wanted == 0 ? shard_.length : std::min(wanted, shard_.length));
+    const double stacked = std::max(512., real(d)), length = real(shard_.length);
+    const double of_one =
+        4 * (counted * (length + real(d)) + stacked * (2 * real(d) + std::max(length, counted)) +
+             length * (real(d) + stacked / real(d)));
+    m.add("attention probabilities", Heap::main, 1, of_one);
+    m.add("attention probabilities", Heap::workers, threads_ - 1, of_one);
+    m.add("a chunk of tokens", Heap::main, 2 * real(chunk_sequences_ * shape_.heads), square(d));
+  }
   void value_sums(Moment& m) const {
     const double paths = shape_.drift ? 2 : 1, width = tokens_ * real(model_.hidden);
     m.add("a chunk of tokens", Heap::main, paths, 4 * width);
@@ -216,7 +238,8 @@ class Model {
 
   /// Damped and factored sides, all of them on every rank: H, R, U and with drift D, P, shift.
   void sides(Moment& m) const {
-    for (const backend::InputUnit& unit : planned_units(job_, job_.specs.front(), shard_.length)) {
+    for (const backend::InputUnit& unit :
+         planned_units(job_, job_.specs.front(), shard_.length, step_)) {
       const auto& s = unit.settings;
       double copies = unit.factor ? 3 : 2;
       if (shape_.drift && s.drift != Drift::none && s.alpha != 0)
@@ -227,7 +250,10 @@ class Model {
   }
   /// Weights, targets, errors, products of the rows that a thread works on.
   void rows(Moment& m) const {
-    constexpr double tile = 128, copies = 12;
+    constexpr double tile = 128;
+    bool learned = false;  // rounding keeps its variables, their moments and gradients
+    for (const auto& spec : job_.specs.front()) learned |= spec.method == Method::aespa;
+    const double copies = learned ? 18 : 12;
     const double bytes = 4 * tile * real(std::max(model_.hidden, model_.feed_forward));
     m.add("rows in work", Heap::main, copies, bytes);
     m.add("rows in work", Heap::workers, copies * (threads_ - 1), bytes);
@@ -245,6 +271,7 @@ class Model {
   const ModelSpec& model_;
   const calib::Shard& shard_;
   int ranks_;
+  backend::BlockStep step_;
   SumShape shape_;
   int threads_;
   Index chunk_sequences_ = 1;
@@ -254,15 +281,20 @@ class Model {
 }  // namespace
 
 std::vector<Moment> walk_moments(const Job& job, const calib::Shard& shard, int ranks) {
-  const Model model(job, shard, ranks);
-  std::vector<Moment> moments{model.embedding(), model.statistics(), model.factor(), model.solve(),
-                              model.advance()};
-  if (job.spec.quant.budget.on()) moments.insert(moments.begin() + 1, model.widths());
+  std::vector<Moment> moments;
+  for (const auto& step : backend::steps_of(job.spec.quant.gather, job.roles)) {
+    const Model model(job, shard, ranks, step);
+    if (step.first) moments.push_back(model.embedding());
+    if (step.first && job.spec.quant.budget.on()) moments.push_back(model.widths());
+    moments.insert(moments.end(), {model.statistics(), model.factor(), model.solve()});
+    if (step.last) moments.push_back(model.advance());
+  }
   return moments;
 }
 
 Moment evaluation_moment(const Job& job, const calib::Shard& shard, int ranks) {
-  return Model(job, shard, ranks).evaluation();
+  return Model(job, shard, ranks, backend::steps_of(job.spec.quant.gather, job.roles).back())
+      .evaluation();
 }
 
 }  // namespace constrictor::pipeline

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "calib/shard.hpp"
+#include "pipeline/block_sizes.hpp"
 #include "pipeline/job.hpp"
-#include "pipeline/job_sizes.hpp"
 
 namespace constrictor::pipeline {
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/quantize_model.hpp"
 
+#include <iterator>
+
 #include "backend/backend.hpp"
 #include "backend/layer_inputs.hpp"
 #include "calib/hidden_states.hpp"
@@ -56,24 +58,39 @@ struct Walk {
   calib::HiddenStates states;
 };
 
+/// Statistics of a step's layers, their codes, and those in place of the weights of `block`.
+///   original  the block in full precision; the same object as `block` in the first step
+void quantize_step(Walk& walk, const backend::BlockStep& step, const Block& original, Block& block,
+                   io::BlockRecord& record) {
+  const Job& job = walk.job;
+  const auto& specs = job.specs[static_cast<std::size_t>(block.index)];
+  backend::Gathering gathering{original, block,
+                               backend::sum_shape(job.model(), specs, job.roles, step), step.last};
+  gathering.shape.drift &= !gathering.one_path(walk.states);
+  if (job.spec.quant.alpha_rule == AlphaRule::held_out)
+    gathering.held_out_lanes = job.spec.quant.held_out_lanes;
+  backend::KeptInputs kept{job.spec.run.keep.activations, step.roles, {}};
+  walk.backend.gather(gathering, walk.states, &kept, record.seconds_by_phase);
+  backend::LayerInputs inputs =
+      backend::plan_layers(job.model(), block, specs, walk.states.shard().length, step);
+  walk.backend.use_sums(block, inputs);
+  auto layers = walk.backend.solve(inputs, record.seconds_by_phase);
+  if (job.spec.run.keep.statistics) keep_statistics(inputs, record);
+  if (kept.tokens > 0) keep_activations(block, std::move(kept), record);
+  apply(layers, job.products, block);
+  std::move(layers.begin(), layers.end(), std::back_inserter(record.layers));
+}
+
 /// One block from statistics to the quantized path's next hidden states; rank 0's record is
 /// complete.
 io::BlockRecord quantize_block(Walk& walk, Block& block) {
   const Job& job = walk.job;
   io::BlockRecord record;
   record.index = block.index;
-  const auto& specs = job.specs[static_cast<std::size_t>(block.index)];
-  SumShape shape = backend::sum_shape(job.model(), specs, job.roles);
-  shape.drift &= !walk.states.equal;
-  backend::KeptInputs kept{job.spec.run.keep.activations, {}};
-  walk.backend.gather(block, shape, walk.states, &kept, record.seconds_by_phase);
-  backend::LayerInputs inputs =
-      backend::plan_layers(job.model(), block, specs, walk.states.shard().length);
-  walk.backend.use_sums(block, inputs);
-  record.layers = walk.backend.solve(inputs, record.seconds_by_phase);
-  if (job.spec.run.keep.statistics) keep_statistics(inputs, record);
-  if (kept.tokens > 0) keep_activations(block, std::move(kept), record);
-  apply(record.layers, job.products, block);
+  const auto steps = backend::steps_of(job.spec.quant.gather, job.roles);
+  const Block original = steps.size() > 1 ? block : Block();  // x goes on through these weights
+  for (const backend::BlockStep& step : steps)
+    quantize_step(walk, step, step.first ? block : original, block, record);
   const auto error = walk.backend.advance_quantized(block, walk.states, record.seconds_by_phase);
   record.output_error = error.mean_squared;
   record.relative_output_error = error.relative;
@@ -142,8 +159,8 @@ std::vector<std::string> quantize_blocks(Walk& walk, RunRecord& record, SecondsB
   return all_warnings;
 }
 
-void run(const comm::Communicator& ranks, Job& job, backend::Backend& backend,
-         RunRecord& record, SecondsByPhase& seconds, Screen& screen) {
+void run(const comm::Communicator& ranks, Job& job, backend::Backend& backend, RunRecord& record,
+         SecondsByPhase& seconds, Screen& screen) {
   std::vector<std::string> warnings;
   if (record.blocks_done() < job.model().blocks) {
     if (job.spec.quant.budget.on()) settle_widths(ranks, backend, job, seconds, screen, record);

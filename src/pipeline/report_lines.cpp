@@ -69,8 +69,8 @@ std::vector<std::string> header_lines(const comm::Communicator& ranks, const Job
                                       const std::string& threads) {
   const ModelSpec& m = job.model();
   std::vector<std::string> lines;
-  lines.push_back("model        " + job.spec.model.path + ": " + m.family +
-                  ", " + number(m.blocks) + " blocks, hidden " + number(m.hidden) +
+  lines.push_back("model        " + job.spec.model.path + ": " + m.family + ", " +
+                  number(m.blocks) + " blocks, hidden " + number(m.hidden) +
                   text(", %.4g million parameters, ",
                        1e-6 * static_cast<double>(job.checkpoint.parameter_count())) +
                   std::string(word(m.dtype)));
@@ -122,12 +122,21 @@ std::vector<std::string> layer_warnings(Index block, const QuantizedLayer& layer
     warnings.push_back(name + "quantized with " + layer.method_used + " instead of " +
                        std::string(word(layer.spec.method)) +
                        ": its Hessian could not be factored (allowed by quant.fallback)");
+  if (layer.shared_statistics)
+    warnings.push_back(name + "only " + number(layer.expert_tokens) + " tokens for " +
+                       number(layer.codes.cols()) +
+                       " inputs, so the statistics of all experts of the block were used");
   if (layer.damping_retries > 0)
     warnings.push_back(name + text("the factorization needed damping %g after %d retries",
                                    layer.damping, layer.damping_retries));
   if (layer.dead_columns > 0)
     warnings.push_back(name + number(layer.dead_columns) +
                        " inputs are always zero; their weights are set to zero");
+  if (const Index kept = layer.rounding.rows_at_start; 10 * kept > layer.codes.rows())
+    warnings.push_back(name + "learned rounding did not lower the loss of " + number(kept) +
+                       " of " + number(layer.codes.rows()) + " rows, they keep their GPTQ start (" +
+                       number(layer.rounding.undecided) + " weights undecided after " +
+                       number(layer.rounding.steps) + " steps)");
   const double margin = 1e-6 * layer.loss_scale;
   if (layer.loss_after > layer.loss_before + margin)
     warnings.push_back(name + text("refinement raised the loss from %.6g to %.6g",

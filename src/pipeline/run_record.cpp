@@ -142,7 +142,7 @@ void RunRecord::write_block(io::BlockRecord record, double eta_seconds) {
 
 void RunRecord::write(const io::BlockRecord& record, double eta_seconds) {
   folder_->write_block(record);
-  for (const auto& layer : record.layers)
+  for (const auto& layer : record.layers) {
     folder_->log("layer", {{"block", std::int64_t{record.index}},
                            {"layer", layer.name},
                            {"method", layer.method_used},
@@ -154,6 +154,14 @@ void RunRecord::write(const io::BlockRecord& record, double eta_seconds) {
                            {"retries", std::int64_t{layer.damping_retries}},
                            {"dead_columns", std::int64_t{layer.dead_columns}},
                            {"seconds", layer.seconds}});
+    if (layer.spec.method == Method::aespa)
+      folder_->log("learned rounding", {{"block", std::int64_t{record.index}},
+                                        {"layer", layer.name},
+                                        {"loss_start", layer.rounding.loss_start},
+                                        {"steps", layer.rounding.steps},
+                                        {"undecided", layer.rounding.undecided},
+                                        {"rows_at_start", layer.rounding.rows_at_start}});
+  }
   has_block_[static_cast<std::size_t>(record.index)] = 1;
   state_.peak_memory_bytes = std::max(state_.peak_memory_bytes, record.peak_memory_bytes);
   write_state("running", eta_seconds);

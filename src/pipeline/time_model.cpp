@@ -29,18 +29,31 @@ class Work {
     return products(2 * weights_) + attention(length) +
            60 * real(4 * model_.hidden + 3 * model_.feed_forward);
   }
+  /// The passes that stop at the inputs of the first three sublayers, for one token: query, key and
+  /// value three times, attention twice, the output layer once.
+  double again(double length) const {
+    const double queries = real(model_.heads * model_.head_dim), hidden = real(model_.hidden);
+    const double keys = real(model_.kv_heads * model_.head_dim);
+    return 2 * attention(length) + products(2 * hidden * (3 * (queries + 2 * keys) + queries));
+  }
   /// What a token adds to a block's sums.
   double statistics(double length, bool drift) const {
     const double kinds =
         drift ? 3 : 1;  // half a square for the Gram sum, a whole one for the drift
     double sums = kinds * (2 * squared(model_.hidden) + squared(shape_.attention_width) +
                            squared(model_.feed_forward));
-    if (!shape_.value_attention) return products(sums);
+    double metric = 0;
+    if (shape_.softmax_metric) {
+      const double wanted = real(shape_.metric_positions);
+      const double counted = wanted == 0 ? length : std::min(length, wanted);
+      metric = real(model_.heads) * counted * 4 * squared(model_.head_dim) / 0.5;  // float32
+    }
+    if (!shape_.value_attention) return products(sums) + metric;
     const double paths = drift ? 2 : 1, heads = real(model_.kv_heads);
     sums += heads * kinds * squared(model_.hidden);
     sums +=
         paths * (real(model_.heads) * length * length + heads * 2 * length * real(model_.hidden));
-    return products(sums) + paths * attention(length);
+    return products(sums) + paths * attention(length) + metric;
   }
   /// Factors of all input sides of a block.
   double factor(bool drift) const {
@@ -56,7 +69,10 @@ class Work {
                   out = layer_outputs(model_, job_.roles[i]);
       const bool search = specs[i].grid == GridSearch::hessian;
       sum += real(out) *
-             (search ? 40 * squared(in) + 30e3 * real(in) : 20 * squared(in) + 15e3 * real(in));
+             ((specs[i].method == Method::aespa
+                   ? real(specs[i].rounding_steps) * (products(2 * squared(in)) + 100 * real(in))
+                   : 0) +
+              (search ? 40 * squared(in) + 30e3 * real(in) : 20 * squared(in) + 15e3 * real(in)));
     }
     return sum;
   }
@@ -96,12 +112,14 @@ double measured_flops() {
 SecondsByPhase predicted_seconds(const Job& job, double flops, int ranks) {
   const Work work(job);
   const double tokens = real(job.calibration.ids.size()), length = real(job.calibration.length());
-  const bool drifts = largest_sum_shape(job).drift;
+  const bool sublayer = job.spec.quant.gather == Gather::sublayer;
+  const bool drifts = largest_sum_shape(job).drift || sublayer;
   SecondsByPhase operations;
   for (Index b = 0; b < job.model().blocks; ++b) {
-    const bool drift = b > 0 && drifts;
+    const bool drift = (b > 0 || sublayer) && drifts;
     operations["statistics"] +=
         tokens * ((b > 0 ? 2 : 1) * work.forward(length) + work.statistics(length, drift));
+    if (sublayer) operations["statistics"] += tokens * 2 * work.again(length);
     operations["factor"] += work.factor(drift);
     operations["solve"] += work.solve(job.specs[static_cast<std::size_t>(b)]);
     operations["advance"] += tokens * work.forward(length);

@@ -24,4 +24,9 @@ inline constexpr Index beam_batch = 256;
 /// Bytes of a batch in float32: two matrices of running weights, one of codes.
 constexpr Index beam_bytes(Index in) { return (2 * 4 + 1) * beam_batch * in; }
 
+/// The same on a device: enough for its products, and a bound of its memory; with the errors of a
+/// panel.
+inline constexpr Index device_beam_batch = 8192;
+constexpr Index device_beam_bytes(Index in) { return device_beam_batch * ((2 * 4 + 1) * in + 512); }
+
 }  // namespace constrictor::quant

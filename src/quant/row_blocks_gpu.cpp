@@ -66,7 +66,7 @@ BlockwiseResult solve_row_blocks(const device::Context& gpu, DeviceView<const fl
   DeviceMatrix<std::uint8_t> codes(gpu, rows, in, "codes of row blocks");
   DeviceGrid grid(gpu, rows, in, spec.bits, group_size);
   const GridFitter fitter(gpu, input, grid_settings(spec));
-  const ColumnSweep sweep(gpu, input, group_size);
+  const ColumnSweep sweep(gpu, input, group_size, spec.beam);
   if (!spec.adaptive_grid) fitter.fit(read_only(work.view()), grid.scale.view(), grid.zero.view());
 
   for (Index first = 0; first < d; first += spec.rows_at_once) {

@@ -16,6 +16,7 @@ const Solver<T>& solver(Method method) {
       {Method::gptq, {.factor = true, .output = false}, solve_gptq<T>},
       {Method::boa, {.factor = true, .output = true}, solve_turboboa<T>},  // N = 1
       {Method::turboboa, {.factor = true, .output = true}, solve_turboboa<T>},
+      {Method::aespa, {.factor = true, .output = true}, solve_aespa<T>},
       {Method::two_stage, {.factor = true, .output = true}, solve_turboboa<T>},
   };
   for (const auto& entry : solvers)

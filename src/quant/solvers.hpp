@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/factored.hpp"
+#include "data/quantized_layer.hpp"
 #include "data/specs.hpp"
 #include "quant/grid.hpp"
 
@@ -22,6 +23,7 @@ struct Solution {
   Index frozen_scales = 0;            // groups of a row whose codes all equal the zero point
   double loss_rounding = 0;           // L of plain rounding of W on the grids before refinement
   double loss_scale = 0;              // tr(H_out W H_in W')
+  RoundingFacts rounding;             // aespa only
   std::vector<double> row_loss;       // [rows]
   std::vector<double> column_energy;  // [in] squared column norms of Q - W
 };
@@ -59,6 +61,10 @@ Solution<T> solve_gptq(View<const T> W, const InputSide<T>& input, const OutputS
 template <class T>
 Solution<T> solve_turboboa(View<const T> W, const InputSide<T>& input, const OutputSide<T>* output,
                            const QuantSpec& spec);
+/// GPTQ, then rounding learned on L (aespa.cpp).
+template <class T>
+Solution<T> solve_aespa(View<const T> W, const InputSide<T>& input, const OutputSide<T>* output,
+                        const QuantSpec& spec);
 
 /// The metric of the grid search of an input side.
 template <class T>

@@ -124,7 +124,8 @@ Solution<float> solve_gptq(const device::Context& gpu, const DeviceProblem& prob
   const auto target = target_weight(gpu, live.view(), problem);
   auto grid = fitted_grid(gpu, target.view(), problem);
   DeviceMatrix<std::uint8_t> codes(gpu, live.rows(), live.cols(), "codes");
-  ColumnSweep(gpu, *problem.input, grid.group_size).run(target.view(), grid.rows(), codes.view());
+  ColumnSweep(gpu, *problem.input, grid.group_size, problem.spec->beam)
+      .run(target.view(), grid.rows(), codes.view());
   return finished(gpu, live.view(), problem, {}, codes, grid);
 }
 

@@ -48,11 +48,11 @@ Matrix<std::uint8_t> single_sweep(View<T> work, const InputSide<T>& side, const 
 
 template <class T>
 Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid<T>& grid,
-                           Index beam) {
+                           Index beam, Matrix<T>* compensated) {
   const Index rows = W.rows, in = W.cols;
   CONSTRICTOR_REQUIRE(side.U.rows() == in && grid.scale.rows() == rows, side.U.rows(), in,
                       grid.scale.rows(), rows);
-  CONSTRICTOR_REQUIRE(beam == 1 || side.P.empty(), beam);
+  CONSTRICTOR_REQUIRE(beam == 1 || (side.P.empty() && compensated == nullptr), beam);
   const auto column = [&](Index c) {
     return side.order.empty() ? c : Index{side.order[static_cast<std::size_t>(c)]};
   };
@@ -66,6 +66,11 @@ Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid
 
   auto swept = beam == 1 ? single_sweep<T>(work.view(), side, grid, group)
                          : beam_sweep<T>(read_only(work.view()), side.U.view(), grid, group, beam);
+  if (compensated != nullptr) {
+    *compensated = Matrix<T>::uninitialized(rows, in);
+    for (Index r = 0; r < rows; ++r)
+      for (Index c = 0; c < in; ++c) (*compensated)(r, column(c)) = work(r, c);
+  }
   if (side.order.empty()) return swept;
   auto codes = Matrix<std::uint8_t>::uninitialized(rows, in);
   for (Index r = 0; r < rows; ++r)
@@ -74,8 +79,8 @@ Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid
 }
 
 template Matrix<std::uint8_t> sweep(View<const float>, const InputSide<float>&, const Grid<float>&,
-                                    Index);
+                                    Index, Matrix<float>*);
 template Matrix<std::uint8_t> sweep(View<const double>, const InputSide<double>&,
-                                    const Grid<double>&, Index);
+                                    const Grid<double>&, Index, Matrix<double>*);
 
 }  // namespace constrictor::quant

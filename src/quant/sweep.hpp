@@ -11,9 +11,10 @@ namespace constrictor::quant {
 ///   grid               of the same rows, groups of the original order (static groups)
 /// Panels of 128 columns: the recursion inside a panel in registers (kernels/column_sweep), one
 /// product for everything to its right. `beam` > 1: each row keeps that many prefixes, the cheapest
-/// one wins (quant/beam_sweep.hpp); not with P.
+/// one wins (quant/beam_sweep.hpp); not with P. `compensated` gets the weights as rounding met
+/// them, original order; only with one prefix.
 template <class T>
 Matrix<std::uint8_t> sweep(View<const T> W, const InputSide<T>& side, const Grid<T>& grid,
-                           Index beam = 1);
+                           Index beam = 1, Matrix<T>* compensated = nullptr);
 
 }  // namespace constrictor::quant

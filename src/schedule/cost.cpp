@@ -17,6 +17,8 @@ double rows_cost(const QuantSpec& spec, Index rows, Index inputs) {
   if (spec.method != Method::rtn)                               // sweep and trailing products
     per_row += static_cast<double>(spec.beam) * n * n / 2;
   if (spec.drift != Drift::none) per_row += n * n;  // the panel of P rides along
+  if (spec.method == Method::aespa)                 // a product by H_in each
+    per_row += static_cast<double>(spec.rounding_steps) * n * (n + 60);
   const auto rounds = static_cast<double>(spec.polish);
   if (spec.refine_passes > 0) per_row += (1 + rounds) * n * n;  // W H of the refinement
   per_row += rounds * n * n;                                    // of the polish

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schedule/operations.hpp"
 
+#include <algorithm>
+
 namespace constrictor::schedule {
 namespace {
 
@@ -27,7 +29,8 @@ double value_sums(const SumShape& s, Index sequences, Index length) {
 double linear_weights(const ModelSpec& m) {
   const double attention = real(m.hidden) * real(2 * (m.heads + m.kv_heads) * m.head_dim);
   const double mlp_layers = m.gated ? 3 : 2;
-  return attention + mlp_layers * real(m.hidden) * real(m.feed_forward);
+  const double mlps = m.experts > 0 ? real(m.experts_per_token) : 1;
+  return attention + mlps * mlp_layers * real(m.hidden) * real(m.feed_forward);
 }
 
 double forward_operations(const ModelSpec& m, Index sequences, Index length) {
@@ -38,9 +41,20 @@ double forward_operations(const ModelSpec& m, Index sequences, Index length) {
 double sum_operations(const SumShape& s, Index sequences, Index length) {
   const double tokens = real(sequences) * real(length);
   double operations = 0;
-  for (const Index n : {s.hidden, s.attention_width, s.hidden, s.feed_forward})
-    operations += tokens * (gram(n) + (s.drift ? cross(n) : 0));
+  const auto place = [&](bool wanted, Index n) {
+    if (wanted) operations += tokens * (gram(n) + (s.drift ? cross(n) : 0));
+  };
+  place(s.attention_input, s.hidden);
+  place(s.output_input, s.attention_width);
+  place(s.mlp_input, s.hidden);
+  place(s.down_input, s.feed_forward);
   if (s.row_metric) operations += tokens * real(s.heads + s.kv_heads) * gram(s.head_dim);
+  if (s.softmax_metric) {  // stacks of queries and of keys, [d x keys] [keys x d] a position
+    const Index counted = s.metric_positions == 0 ? length : std::min(length, s.metric_positions);
+    const double d2 = square(s.head_dim), a_head = 2 * d2 * real(length) * real(counted);
+    operations +=
+        real(sequences) * real(s.heads) * (a_head + real(counted) * d2 * real(s.head_dim));
+  }
   if (s.value_attention) operations += value_sums(s, sequences, length);
   return operations;
 }
@@ -62,6 +76,8 @@ double solve_operations(const QuantSpec& spec, const RowWork& work) {
   const bool panel = work.drift && spec.drift == Drift::sequential && spec.method != Method::rtn;
   if (work.drift) a_row += 2 * n2;
   if (panel) a_row += n2;
+  if (spec.method == Method::aespa)
+    a_row += real(spec.rounding_steps) * (2 * n2 + (work.head_rows > 0 ? 2 * dn : 0)) + 4 * n2;
   a_row += 2 * n2 * real(spec.polish);
   if (work.head_rows > 0)
     a_row += dn + 8 * dn + 2 * dn * real(spec.refine_passes * (1 + spec.polish)) +

@@ -44,9 +44,9 @@ double factor_operations(const SideWork& side);
 ///   `head_rows` > 0, rows of a head with an output side of d rows: d n for the update of later
 ///     rows, 2 d n for each of four products with H_out and for each pass of refinement, 2 n² for
 ///     the shift with drift;
+///   learned rounding: 2 n² and, with an output side, 2 d n a step; 4 n² for two more losses;
 ///   2 n² (and 4 d n) for each round of polish: the codes it changes are few. What trying zero
-///   points
-///     takes hangs on the groups and is not counted.
+///   points takes hangs on the groups and is not counted.
 struct RowWork {
   Index rows = 0;
   Index inputs = 0;

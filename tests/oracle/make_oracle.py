@@ -64,6 +64,11 @@ MODELS = {
                    intermediate_size=32, num_key_value_heads=1, rope_theta=1000000.0, rope_local_base_freq=100.0,
                    rope_scaling=dict(rope_type="linear", factor=8.0), sliding_window_pattern=3, attn_logit_softcapping=None,
                    final_logit_softcapping=None, cache_implementation="hybrid"),
+    "mixtral": dict(DENSE, architectures=["MixtralForCausalLM"], model_type="mixtral", num_local_experts=4, num_experts_per_tok=2,
+                    intermediate_size=20, sliding_window=None, rope_theta=1000000.0, torch_dtype="bfloat16"),
+    "qwen3_moe": dict(DENSE, architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe", num_experts=6, num_experts_per_tok=3,
+                      moe_intermediate_size=16, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[],
+                      sliding_window=None, use_sliding_window=False, max_window_layers=2, rope_theta=1000000.0, torch_dtype="bfloat16"),
 }
 # The converter of the published OPT checkpoints saved the bare OPTModel: its names lack the leading "model."
 BARE_NAMES = {"opt_after"}
@@ -80,10 +85,30 @@ def load(folder):
         folder, dtype=torch.float32, attn_implementation="eager").eval()
 
 
+def published(model_type, model):
+    """name -> shape as published folders have them: Transformers fuses the experts of a block when it reads them."""
+    gate, up, down = ("w1", "w3", "w2") if model_type == "mixtral" else ("gate_proj", "up_proj", "down_proj")
+    names = {}
+    for name, p in model.named_parameters():
+        shape = tuple(p.shape)
+        if model_type == "mixtral":
+            name = name.replace(".mlp.", ".block_sparse_moe.")
+        if not name.endswith(("gate_up_proj", "down_proj")) or len(shape) != 3:
+            names[name] = shape
+            continue
+        for expert in range(shape[0]):
+            place = f"{name.rsplit('.', 1)[0]}.{expert}."
+            if name.endswith("gate_up_proj"):
+                names[place + gate + ".weight"] = names[place + up + ".weight"] = (shape[1] // 2, shape[2])
+            else:
+                names[place + down + ".weight"] = shape[1:]
+    return names
+
+
 def random_weights(config, seed):
     """name -> tensor; matrices of variance 1 / inputs, norm weights around 1.2, everything else around 0."""
     with torch.device("meta"):
-        names = {name: p.shape for name, p in transformers.AutoModelForCausalLM.from_config(config).named_parameters()}
+        names = published(config.model_type, transformers.AutoModelForCausalLM.from_config(config))
     chance, weights = np.random.default_rng(seed), {}
     for name, shape in sorted(names.items()):
         values = chance.standard_normal(shape)

@@ -99,12 +99,14 @@ def test_the_demo_model_as_on_the_host(deck, tmp_path, products):
     assert abs(b["perplexity"] / a["perplexity"] - 1) < 0.1
 
 
-@pytest.mark.parametrize("family", ("llama_gqa", "llama_linear", "llama_bias", "opt_before", "opt_after", "mistral", "qwen2", "qwen3",
-                                    "gemma2", "gemma3"))
-def test_every_family_as_on_the_host(tmp_path, family):
+@pytest.mark.parametrize("family, gather", [*((family, "block") for family in ("llama_gqa", "llama_linear", "llama_bias", "opt_before", "opt_after",
+                                                                               "mistral", "qwen2", "qwen3", "gemma2", "gemma3")),
+                                            ("llama_gqa", "sublayer"), ("opt_after", "sublayer")])
+def test_every_family_as_on_the_host(tmp_path, family, gather):
     deck = small_deck(tmp_path, family, sequences=5)
-    quantize(deck, tmp_path / "host", {"run.products": "float32"})
-    device_quantize(deck, tmp_path / "device", {"run.products": "float32"})
+    settings = {"run.products": "float32", "quant.gather": gather}
+    quantize(deck, tmp_path / "host", settings)
+    device_quantize(deck, tmp_path / "device", settings)
     for name, (codes, loss, scale) in layers(tmp_path / "host", 0).items():
         device = layers(tmp_path / "device", 0)[name]
         assert (codes == device[0]).mean() > 0.95, name
@@ -117,6 +119,13 @@ def test_every_family_as_on_the_host(tmp_path, family):
 def test_the_same_bits_on_any_number_of_devices(small, undisturbed, tmp_path, ranks):
     device_quantize(small, tmp_path / "run", KEEP, ranks=ranks)
     assert_equal(undisturbed, tmp_path / "run")
+
+
+def test_by_sublayer_with_what_is_kept_on_two_devices(small, tmp_path):
+    settings = {**KEEP, "quant.gather": "sublayer"}
+    device_quantize(small, tmp_path / "one", settings)
+    device_quantize(small, tmp_path / "two", settings, ranks=2)
+    assert_equal(tmp_path / "one", tmp_path / "two")
 
 
 def test_fast_reduction(small, undisturbed, tmp_path):

@@ -29,7 +29,7 @@ def table_of(result):
 def test_version_and_help():
     version = run("--version")
     assert version.code == 0 and re.search(r"constrictor +\d+\.\d+\.\d+ \([0-9a-f]+\+?\)", version.out)
-    for line in ("compiler", "MPI", "products", "CUDA", "processor"):
+    for line in ("compiler", "MPI", "HDF5         1.", "products", "CUDA", "processor", "families     llama", "methods      rtn, gptq"):
         assert line in version.out
     assert run().out == run("--help").out == run("help").out == run("-h").out
     for command in ("quantize", "evaluate", "inspect", "bench"):

@@ -72,7 +72,7 @@ def test_fast_reduction_is_near(deck, one_rank, tmp_path):
 
 
 @pytest.mark.parametrize("family", ("llama_gqa", "llama_linear", "llama_bias", "opt_before", "opt_after", "mistral", "qwen2", "qwen3",
-                                    "gemma2", "gemma3"))
+                                    "gemma2", "gemma3", "mixtral", "qwen3_moe"))
 def test_every_family_on_three_ranks(tmp_path, family):
     """Two blocks of odd sizes; bfloat16, float16 and float32 files, one of them in shards."""
     ids = np.random.default_rng(7).integers(0, 97, (9, 40))

@@ -21,8 +21,10 @@ struct Case {
   calib::Shard shard = calib::shard_of(8, 16, 16, 1, 0);
 
   explicit Case(const QuantSpec& quant) : specs(block.layers.size(), quant) {
-    shape = backend::sum_shape(model, specs, pipeline::layer_roles(model));
-    inputs = backend::plan_layers(model, block, specs, 16);
+    const auto roles = pipeline::layer_roles(model);
+    const auto step = backend::steps_of(Gather::block, roles).front();
+    shape = backend::sum_shape(model, specs, roles, step);
+    inputs = backend::plan_layers(model, block, specs, 16, step);
   }
 };
 

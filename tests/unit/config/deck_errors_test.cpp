@@ -32,8 +32,7 @@ TEST(DeckErrors, UnknownKeys) {
       "symmetric, "
       "grid, rows_at_once, drift, alpha, adaptive_grid, refine_passes, refine_gain, refine_zeros, "
       "polish, column_order, row_order, beam, value_hessian, row_metric, value_row_metric, "
-      "damping, "
-      "fallback, gather, layers");
+      "rounding_steps, rounding_rate, rounding_lambda, damping, fallback, gather, metric_positions, alpha_rule, held_out_lanes, layers");
   EXPECT_EQ(complaint(smallest + "quantization: {bits: 2}\n"),
             "deck.yaml:3: quantization: unknown key; known keys are model, calibration, quant, "
             "evaluation, run");
@@ -115,7 +114,8 @@ TEST(DeckErrors, WidthBudgets) {
 
 TEST(DeckErrors, Words) {
   EXPECT_EQ(quant_complaint("method: awq"),
-            "deck.yaml:4: quant.method: 'awq' is not known; allowed: rtn, gptq, boa, turboboa, two_stage");
+            "deck.yaml:4: quant.method: 'awq' is not known; allowed: rtn, gptq, boa, turboboa, "
+            "two_stage, aespa");
   EXPECT_EQ(quant_complaint("drift: maybe"),
             "deck.yaml:4: quant.drift: 'maybe' is not known; allowed: none, sequential, exact");
   EXPECT_EQ(quant_complaint("fallback: gptq"),
@@ -125,18 +125,17 @@ TEST(DeckErrors, Words) {
 }
 
 TEST(DeckErrors, FeaturesOfLaterVersions) {
-  EXPECT_EQ(quant_complaint("method: aespa"),
-            "deck.yaml:4: quant.method: 'aespa' is not in this version; allowed: rtn, gptq, boa, "
-            "turboboa, two_stage");
   EXPECT_EQ(
-      quant_complaint("row_metric: softmax"),
-      "deck.yaml:4: quant.row_metric: 'softmax' is not in this version; allowed: none, attention");
+      quant_complaint("row_metric: hard"),
+      "deck.yaml:4: quant.row_metric: 'hard' is not known; allowed: none, attention, softmax");
   EXPECT_EQ(quant_complaint("polish: 101"),
             "deck.yaml:4: quant.polish: 101 is out of range, allowed 0..100");
   EXPECT_EQ(quant_complaint("refine_gain: 2"),
             "deck.yaml:4: quant.refine_gain: 2 is out of range, allowed 0..1");
-  EXPECT_EQ(quant_complaint("gather: sublayer"),
-            "deck.yaml:4: quant.gather: 'sublayer' is not in this version; allowed: block");
+  EXPECT_EQ(quant_complaint("gather: layer"),
+            "deck.yaml:4: quant.gather: 'layer' is not known; allowed: block, sublayer");
+  EXPECT_EQ(quant_complaint("held_out_lanes: 0"),
+            "deck.yaml:4: quant.held_out_lanes: 0 is out of range, allowed 1..512");
 }
 
 TEST(DeckErrors, LayerOverrides) {

@@ -44,9 +44,9 @@ TEST(LayerSpec, PatternsOfNameAndBlockLaterOnesWin) {
 }
 
 TEST(LayerSpec, AWidthOfItsOwnTakesALayerOutOfTheBudget) {
-  const RunSpec run = parse_deck("model: {path: m}\ncalibration: {tokens: t}\n", "deck.yaml",
-                                 {"quant.bits={average: 2.5, choices: [4, 2, 3]}",
-                                  "quant.layers.mlp.down_proj.bits=4"});
+  const RunSpec run = parse_deck(
+      "model: {path: m}\ncalibration: {tokens: t}\n", "deck.yaml",
+      {"quant.bits={average: 2.5, choices: [4, 2, 3]}", "quant.layers.mlp.down_proj.bits=4"});
   const auto open = layer_spec(run.quant, 0, "mlp.up_proj");
   EXPECT_EQ(open.budget.choices, (std::vector<int>{2, 3, 4}));
   EXPECT_EQ(open.budget.average, 2.5);
@@ -107,6 +107,24 @@ TEST(LayerSpec, BeamAndSequentialDriftDoNotGoTogether) {
     EXPECT_STREQ(error.what(),
                  "quant.beam: 4 needs quant.drift: none or exact, but it is sequential for "
                  "self_attn.k_proj");
+  }
+}
+
+TEST(LayerSpec, WhatTheDeviceCannotDoIsSaid) {
+  QuantSpec spec;
+  spec.method = Method::two_stage;
+  spec.polish = 2;
+  spec.refine_gain = 0.01;
+  EXPECT_NO_THROW(require_device_can("cuda", spec, "mlp.up_proj"));
+  spec.refine_zeros = true;
+  EXPECT_NO_THROW(require_device_can("cpu", spec, "mlp.up_proj"));
+  try {
+    require_device_can("cuda", spec, "mlp.up_proj");
+    ADD_FAILURE() << "accepted";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(),
+                 "run.device: cuda has no quant.refine_zeros yet, which mlp.up_proj asks for; use "
+                 "run.device=cpu");
   }
 }
 

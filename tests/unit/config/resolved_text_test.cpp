@@ -40,7 +40,7 @@ TEST(ResolvedText, ReadsBackToTheSameText) {
 }
 
 TEST(ResolvedText, OfEveryMethodIsStable) {
-  for (const char* method : {"rtn", "gptq", "boa", "turboboa", "two_stage"}) {
+  for (const char* method : {"rtn", "gptq", "boa", "turboboa", "two_stage", "aespa"}) {
     const RunSpec run = with({std::string("quant.method=") + method});
     EXPECT_EQ(again(run), resolved_text(run));
   }
@@ -72,7 +72,9 @@ TEST(Identity, DoesNotKnowPathsMachineOrEvaluation) {
   for (const char* same : {"model.path=elsewhere", "calibration.tokens=other.h5", "run.out=there",
                            "run.threads=7", "run.device=cuda", "evaluation.kl=false",
                            "evaluation.tokens=[x]", "run.keep.statistics=true", "quant.beam=1",
-                           "quant.polish=0", "quant.refine_gain=0", "quant.refine_zeros=false"})
+                           "quant.polish=0", "quant.refine_gain=0", "quant.refine_zeros=false",
+                           "quant.gather=block", "quant.alpha_rule=fixed",
+                           "quant.metric_positions=0"})
     EXPECT_EQ(identity({same}), base) << same;
 }
 
@@ -100,6 +102,10 @@ TEST(Identity, ChangesWithWhatDecidesTheResult) {
                             "quant.value_row_metric=output",
                             "quant.damping=0.02",
                             "quant.fallback=rtn",
+                            "quant.gather=sublayer",
+                            "quant.row_metric=softmax",
+                            "quant.metric_positions=4",
+                            "quant.alpha_rule=held_out",
                             "quant.layers.mlp.*.bits=4",
                             "calibration.sequences=64",
                             "run.reduction=fast",

@@ -98,9 +98,9 @@ TEST(PivotedOrder, FollowsTheDampingThatWorked) {
       H.view(), {}, {.damping = 1e-8, .length = 1, .column_order = Order::pivoted}, "test");
   EXPECT_GT(side.retries, 0);
   std::vector<std::int32_t> of_this_H;
-  ASSERT_TRUE(side.second_try_in_double
-                  ? linalg::pivoted_order<double>(converted<double>(side.H.view()).view(), of_this_H)
-                  : linalg::pivoted_order<float>(side.H.view(), of_this_H));
+  ASSERT_TRUE(side.second_try_in_double ? linalg::pivoted_order<double>(
+                                              converted<double>(side.H.view()).view(), of_this_H)
+                                        : linalg::pivoted_order<float>(side.H.view(), of_this_H));
   EXPECT_EQ(side.order, of_this_H);
   Matrix<float> ordered(n, n), U(n, n);
   for (Index r = 0; r < n; ++r)

@@ -33,29 +33,28 @@ QuantizedLayer layer_of(const std::string& name, Role role, Index out, Index in,
   QuantizedLayer layer;
   layer.name = name;
   layer.role = role;
-  layer.spec = {Method::boa,
-                3,
-                {},
-                in / groups,
-                true,
-                GridSearch::mse,
-                4,
-                Drift::exact,
-                0.125,
-                false,
-                2,
-                0.01,
-                true,
-                3,
-                Order::descending,
-                Order::pivoted,
-                8,
-                ValueHessian::input,
-                RowMetric::none,
-                ValueRowMetric::output,
-                0.02,
-                true,
-                {}};
+  QuantSpec& spec = layer.spec;  // nothing as it is by default
+  spec.method = Method::boa;
+  spec.bits = 3;
+  spec.group_size = in / groups;
+  spec.symmetric = true;
+  spec.grid = GridSearch::mse;
+  spec.rows_at_once = 4;
+  spec.drift = Drift::exact;
+  spec.alpha = 0.125;
+  spec.adaptive_grid = false;
+  spec.refine_passes = 2;
+  spec.refine_gain = 0.01;
+  spec.refine_zeros = true;
+  spec.polish = 3;
+  spec.column_order = Order::descending;
+  spec.row_order = Order::pivoted;
+  spec.beam = 8;
+  spec.value_hessian = ValueHessian::input;
+  spec.row_metric = RowMetric::none;
+  spec.value_row_metric = ValueRowMetric::output;
+  spec.damping = 0.02;
+  spec.fallback_rtn = true;
   layer.method_used = "rtn";
   layer.codes = Matrix<std::uint8_t>(out, in);
   for (Index i = 0; i < layer.codes.size(); ++i)

@@ -159,7 +159,7 @@ TEST(ModelConfig, NullMeansAbsent) {
 TEST(ModelConfig, EachDefectHasItsOwnSentence) {
   const std::string type = "\"model_type\": \"llama\"";
   EXPECT_CONTAINS(complaint(type, "\"model_type\": \"phi3\""),
-                  "\"model_type\" is phi3; known are llama, opt, mistral, qwen2, qwen3, gemma2, "
+                  "\"model_type\" is phi3; known are llama, opt, mistral, mixtral, qwen2, qwen3, qwen3_moe, gemma2, "
                   "gemma3_text; missing for this one: fused layers for query, key and value");
   EXPECT_CONTAINS(complaint(type, "\"model_type\": \"gemma3\""), "vision tower");
   EXPECT_CONTAINS(complaint(type, "\"model_type\": \"zamba\""), "a description of its features");

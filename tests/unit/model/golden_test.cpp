@@ -69,7 +69,8 @@ TEST_P(Golden, LogitsWithBfloat16ProductsAreNearAndNotTheSame) {
 INSTANTIATE_TEST_SUITE_P(Folders, Golden,
                          testing::Values("llama_gqa", "llama_linear", "llama_bias", "opt_before",
                                          "opt_after", "mistral", "qwen2", "qwen3", "gemma2",
-                                         "gemma3"),
+                                         "gemma3", "mixtral",
+                                         "qwen3_moe"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST(GoldenDemo, LossesAndLogits) {

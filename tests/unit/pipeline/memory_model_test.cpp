@@ -58,6 +58,47 @@ TEST(MemoryModel, ExactSumsAreAliveInATreeOfLanes) {
   EXPECT_EQ(sets_alive(fast, 1), 1);
 }
 
+TEST(MemoryModel, AStepHasTheSumsOfItsPlaceOnly) {
+  Job job = job_of({});
+  job.spec.quant.gather = Gather::sublayer;
+  const ModelSpec& m = job.model();
+  const auto moments = walk_moments(job, shard_of_rank(job, 16, 0), 16);
+  ASSERT_EQ(moments.size(), 2 + 3 * 4u);
+  const auto sums = [&](std::size_t step) {
+    return bytes_of(moments[1 + 3 * step], "sums of statistics") / 8;  // with drift
+  };
+  const auto square = [](Index n) { return static_cast<double>(n * n); };
+  EXPECT_EQ(sums(1), square(m.heads * m.head_dim));
+  EXPECT_EQ(sums(2), square(m.hidden));
+  EXPECT_EQ(sums(3), square(m.feed_forward));
+  EXPECT_GT(bytes_of(moments[4], "weights"),  // x's own
+            bytes_of(walk_moments(job_of({}), shard_of_rank(job, 16, 0), 16)[1], "weights"));
+}
+
+TEST(MemoryModel, HeldOutLanesHaveSumsOfTheirOwn) {
+  const Job plain = job_of({});
+  Job job = job_of({});
+  job.spec.quant.alpha_rule = AlphaRule::held_out;
+  const SumShape shape = largest_sum_shape(job);
+  const auto sums = [](const Job& of) {
+    return bytes_of(walk_moments(of, shard_of_rank(of, 16, 0), 16)[1], "sums of statistics");
+  };
+  EXPECT_EQ(sums(job) - sums(plain), static_cast<double>(bytes_of_sums(fold_of(shape))));
+}
+
+TEST(Steps, LayersOfOnePlaceGoTogether) {
+  const std::vector<Role> opt{Role::query, Role::key, Role::value, Role::output, Role::up, Role::down};
+  const auto whole = backend::steps_of(Gather::block, opt);
+  ASSERT_EQ(whole.size(), 1u);
+  EXPECT_EQ(whole[0].roles, opt);
+  EXPECT_TRUE(whole[0].first && whole[0].last);
+  const auto steps = backend::steps_of(Gather::sublayer, opt);
+  ASSERT_EQ(steps.size(), 4u);
+  EXPECT_EQ(steps[0].roles, (std::vector<Role>{Role::query, Role::key, Role::value}));
+  EXPECT_EQ(steps[2].roles, std::vector<Role>{Role::up});
+  EXPECT_TRUE(steps[0].first && !steps[0].last && !steps[3].first && steps[3].last);
+}
+
 TEST(MemoryModel, DriftIsCountedWhereADeckAsksForIt) {
   EXPECT_TRUE(largest_sum_shape(job_of({})).drift);
   QuantSpec none;

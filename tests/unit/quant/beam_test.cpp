@@ -175,8 +175,7 @@ TEST(Beam, WiderIsBetterOnTheMean) {
   double before = 1e300;
   for (const Index kept : {1, 2, 4, 16, 64}) {
     double loss = 0;
-    for (unsigned seed = 1; seed <= 4; ++seed)
-      loss += Problem(32, 160, seed).loss(kept);
+    for (unsigned seed = 1; seed <= 4; ++seed) loss += Problem(32, 160, seed).loss(kept);
     EXPECT_LT(loss, before) << kept;
     before = loss;
   }

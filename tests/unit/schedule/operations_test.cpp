@@ -95,6 +95,9 @@ TEST(Operations, SolvingRows) {
   // d n = 40: once for the update, 8 for products with H_out, 2 for a pass; the shift 200.
   EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10, .head_rows = 4, .drift = true}),
             1300 + 11 * 40 + 200);
+  full.method = Method::aespa;
+  full.rounding_steps = 3;
+  EXPECT_EQ(solve_operations(full, {.rows = 1, .inputs = 10}), 1000 + 3 * 200 + 400);
 }
 
 TEST(Operations, BudgetOfTheDesign) {

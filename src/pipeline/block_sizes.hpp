@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How large the parts of a run are that its predictions count with.
+// What predictions of memory, time and disk need to know of a block.
 
 #include <vector>
 
@@ -10,12 +10,13 @@
 
 namespace constrictor::pipeline {
 
-/// The most of a block's sums that a run needs, over all blocks.
+/// The most of a block's sums that a run needs, over all blocks: in one step, and of all steps.
+SumShape largest_sum_shape(const Job& job, const backend::BlockStep& step);
 SumShape largest_sum_shape(const Job& job);
 
-/// The input sides that a block with these options factors; without its weights.
+/// The input sides that a step of a block with these options factors; without its weights.
 std::vector<backend::InputUnit> planned_units(const Job& job, const std::vector<QuantSpec>& specs,
-                                              Index length);
+                                              Index length, const backend::BlockStep& step);
 
 /// Some layer of the deck is swept with more than one prefix.
 bool any_beam(const Job& job);
