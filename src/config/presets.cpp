@@ -17,7 +17,7 @@ constexpr std::array presets = {
            128},
     Preset{Method::aespa, 16, Drift::none, RowMetric::attention, ValueHessian::attention, 0, 0, 0},
     Preset{Method::constrictor, 16, Drift::exact, RowMetric::attention, ValueHessian::attention, 1,
-           0, 0, Order::pivoted, 8, 2, Gather::sublayer},  // experiments/ablation
+           0, 0, Order::pivoted, 16, 2, Gather::sublayer},  // experiments/ablation
 };
 }  // namespace
 
