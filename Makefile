@@ -24,7 +24,7 @@ deps:   ## install what is missing (says what, where it may not)
 build: deps  ## compile build/constrictor
 	@.ci/build.sh $(JOBS)
 
-demo: build  ## quantize the bundled model to 2 bits with three methods on two ranks; table and picture
+demo: build  ## quantize the bundled model to 2 bits with four methods on two ranks; table and picture
 	@experiments/demo/run.sh
 
 test: build  ## all tests: units under sanitizers, a fuzz test, the CUDA build where there is nvcc, everything else

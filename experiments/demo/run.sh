@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The demo, called by `make demo`: three methods at 2 bits on two ranks, one table, one picture.
+# The demo, called by `make demo`: four methods at 2 bits on two ranks, one table, one picture.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 demo=experiments/demo
@@ -9,7 +9,7 @@ echo "== text to token files"
 $demo/tokens.sh
 
 runs=()
-for method in gptq boa turboboa; do
+for method in gptq boa turboboa constrictor; do
   run=runs/demo/$method
   rm -rf "$run"  # a finished run would only be found again, and the demo is there to show the work
   echo "== $method, 2 bits, 2 ranks -> $run"

@@ -126,6 +126,9 @@ class Backend {
   virtual std::string product_library() const = 0;
 };
 
+/// UserError when no device can run such a model; `make_backend` asks, others may before their work.
+void require_device_can(const ModelSpec& model);
+
 /// Collective. The backend of the device that was chosen. `ranks` must outlive it.
 std::unique_ptr<Backend> make_backend(const comm::Communicator& ranks, const device::Device& device,
                                       const BackendSettings& settings);

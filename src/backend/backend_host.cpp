@@ -116,9 +116,17 @@ class HostBackend final : public Backend {
 
 }  // namespace
 
+void require_device_can(const ModelSpec& model) {
+  if (model.experts > 0)
+    throw UserError("run.device: cuda cannot run mixtures of experts yet; use run.device=cpu");
+}
+
 std::unique_ptr<Backend> make_backend(const comm::Communicator& ranks, const device::Device& device,
                                       const BackendSettings& settings) {
-  if (device.name == "cuda") return make_device_backend(ranks, device, settings);
+  if (device.name == "cuda") {
+    require_device_can(settings.model);
+    return make_device_backend(ranks, device, settings);
+  }
   return std::make_unique<HostBackend>(ranks, settings);
 }
 

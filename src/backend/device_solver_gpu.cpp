@@ -107,6 +107,7 @@ void DeviceSolver::share(Index unit, int owner) {
   ranks_.broadcast(in.damping, owner);
   ranks_.broadcast(in.retries, owner);
   ranks_.broadcast(in.condition, owner);
+  ranks_.broadcast(in.alpha, owner);
   ranks_.broadcast(side.failure, owner);
   std::vector<DeviceView<float>> views;
   std::size_t number = 0;

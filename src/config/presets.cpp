@@ -16,6 +16,8 @@ constexpr std::array presets = {
     Preset{Method::two_stage, 16, Drift::sequential, RowMetric::none, ValueHessian::input, 8, 0.01,
            128},
     Preset{Method::aespa, 16, Drift::none, RowMetric::attention, ValueHessian::attention, 0, 0, 0},
+    Preset{Method::constrictor, 16, Drift::exact, RowMetric::attention, ValueHessian::attention, 1,
+           0, 0, Order::pivoted, 16, 2, Gather::sublayer},  // experiments/ablation
 };
 }  // namespace
 
@@ -35,6 +37,11 @@ void apply_preset(Method method, QuantSpec& spec) {
   spec.refine_passes = values.refine_passes;
   spec.refine_gain = values.refine_gain;
   if (spec.group_size == 0) spec.group_size = values.group_size;
+  spec.column_order = values.order;
+  spec.row_order = values.order == Order::original ? Order::original : Order::descending;
+  spec.beam = values.beam;
+  spec.polish = values.polish;
+  spec.gather = values.gather;
 }
 
 }  // namespace constrictor::config

@@ -14,6 +14,10 @@ struct Preset {
   Index refine_passes;
   double refine_gain;
   Index group_size;  // where the deck has none; 0 = a whole row
+  // Our own searches, off in published methods.
+  Order order = Order::original;  // of columns; rows descend where columns are pivoted
+  Index beam = 1, polish = 0;
+  Gather gather = Gather::block;
 };
 
 const Preset& preset(Method method);

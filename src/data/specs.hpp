@@ -14,7 +14,7 @@
 
 namespace constrictor {
 
-enum class Method { rtn, gptq, boa, turboboa, two_stage, aespa };
+enum class Method { rtn, gptq, boa, turboboa, two_stage, aespa, constrictor };
 enum class GridSearch { minmax, mse, hessian };
 enum class Drift { none, sequential, exact };
 enum class Order { original, descending, pivoted };

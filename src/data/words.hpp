@@ -29,7 +29,8 @@ struct EnumWords<Method> {
                                        WordPair<Method>{Method::boa, "boa"},
                                        WordPair<Method>{Method::turboboa, "turboboa"},
                                        WordPair<Method>{Method::two_stage, "two_stage"},
-                                       WordPair<Method>{Method::aespa, "aespa"}};
+                                       WordPair<Method>{Method::aespa, "aespa"},
+                                       WordPair<Method>{Method::constrictor, "constrictor"}};
 };
 template <>
 struct EnumWords<GridSearch> {

@@ -27,6 +27,9 @@ DeviceInputSums& sums_of(DeviceSums& sums, Place place, Index head) {
       return sums.down_input;
     case Place::value_head:
       break;
+    case Place::expert_mlp:
+    case Place::expert_down:
+      throw Bug("experts have no sums on a device");
   }
   return sums.value.at(static_cast<std::size_t>(head));
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "backend/backend.hpp"
 #include "comm/agree.hpp"
 #include "config/layer_spec.hpp"
 #include "config/resolved_text.hpp"
@@ -150,6 +151,7 @@ void turn_to(const RunSpec& spec, Job& job) {
   job.spec = spec;
   job.products = model::resolved_products(job.model(), spec.run.products);
   job.roles = layer_roles(job.model());
+  if (spec.run.device == "cuda") backend::require_device_can(job.model());
   plan_layer_specs(job);
   require_budget_can_be_met(job);
   require_held_out_fit(job);

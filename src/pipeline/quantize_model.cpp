@@ -43,6 +43,7 @@ void keep_statistics(const backend::LayerInputs& inputs, io::BlockRecord& record
 
 void keep_activations(const Block& block, backend::KeptInputs kept, io::BlockRecord& record) {
   for (const Layer& layer : block.layers) {
+    if (layer.expert >= 0) continue;  // sees some tokens only
     auto found = kept.inputs.find(layer.role);
     if (found != kept.inputs.end())
       record.activations[layer.name] = {std::move(found->second.first),

@@ -45,6 +45,11 @@ std::string method_words(const QuantSpec& q) {
   if (q.row_metric != RowMetric::none) words += ", " + number(q.rows_at_once) + " rows at once";
   words += ", drift " + std::string(word(q.drift));
   if (q.drift != Drift::none) words += text(" (alpha %g)", q.alpha);
+  if (q.column_order != Order::original) words += ", columns " + std::string(word(q.column_order));
+  if (q.row_order != Order::original) words += ", rows " + std::string(word(q.row_order));
+  if (q.beam > 1) words += ", beam " + number(q.beam);
+  if (q.polish > 0) words += ", polish " + number(q.polish);
+  if (q.gather == Gather::sublayer) words += ", statistics by sublayer";
   return words;
 }
 

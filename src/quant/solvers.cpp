@@ -17,6 +17,7 @@ const Solver<T>& solver(Method method) {
       {Method::boa, {.factor = true, .output = true}, solve_turboboa<T>},  // N = 1
       {Method::turboboa, {.factor = true, .output = true}, solve_turboboa<T>},
       {Method::aespa, {.factor = true, .output = true}, solve_aespa<T>},
+      {Method::constrictor, {.factor = true, .output = true}, solve_turboboa<T>},
       {Method::two_stage, {.factor = true, .output = true}, solve_turboboa<T>},
   };
   for (const auto& entry : solvers)

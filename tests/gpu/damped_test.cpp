@@ -130,11 +130,18 @@ TEST_F(DampedOnDevice, DampingIsRaisedAsOftenAsOnTheCpu) {
 }
 
 TEST_F(DampedOnDevice, TheSecondTryIsInDouble) {
-  // Pascal's matrix (whole numbers, condition about 1e13) times 3: its own factor is of whole
-  // numbers and would come out exactly.
-  Matrix<float> H(13, 13);
-  for (Index i = 0; i < 13; ++i)
-    for (Index j = 0; j < 13; ++j) H(i, j) = i == 0 || j == 0 ? 3 : H(i - 1, j) + H(i, j - 1);
+  // Pairs of rows [a b; b c] with c the next float above b²/a: positive definite, but in float32 the
+  // sign of c - b²/a is left to the rounding of square root and quotient, thirty times over.
+  Matrix<float> H(60, 60);
+  for (Index k = 0; k < 30; ++k) {
+    const float a = float(2 * k + 3), b = 4097;
+    H(2 * k, 2 * k) = a;
+    H(2 * k, 2 * k + 1) = H(2 * k + 1, 2 * k) = b;
+    const double quotient = double(b) * double(b) / double(a);
+    float c = float(quotient);
+    while (double(c) <= quotient) c = std::nextafter(c, 1e9f);
+    H(2 * k + 1, 2 * k + 1) = c;
+  }
   FactorSettings settings;
   settings.damping = 1e-30;
   const auto side = factor_input(gpu, on_device(H), {}, settings, "layer");

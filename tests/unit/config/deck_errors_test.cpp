@@ -115,7 +115,7 @@ TEST(DeckErrors, WidthBudgets) {
 TEST(DeckErrors, Words) {
   EXPECT_EQ(quant_complaint("method: awq"),
             "deck.yaml:4: quant.method: 'awq' is not known; allowed: rtn, gptq, boa, turboboa, "
-            "two_stage, aespa");
+            "two_stage, aespa, constrictor");
   EXPECT_EQ(quant_complaint("drift: maybe"),
             "deck.yaml:4: quant.drift: 'maybe' is not known; allowed: none, sequential, exact");
   EXPECT_EQ(quant_complaint("fallback: gptq"),

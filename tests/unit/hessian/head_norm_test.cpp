@@ -55,7 +55,7 @@ class HeadNorm : public testing::TestWithParam<const char*> {
   std::vector<double> random_error(unsigned seed) const {
     std::vector<double> error;
     for (Index c = 0; c < d; ++c)
-      error.push_back(std::sin(1.7 * c + seed) + 0.3 * std::cos(3.1 * c));
+      error.push_back(std::sin(1.7 * double(c) + seed) + 0.3 * std::cos(3.1 * double(c)));
     return error;
   }
   static double quadratic(const Matrix<float>& H, const std::vector<double>& e) {
