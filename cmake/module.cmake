@@ -14,6 +14,8 @@ if(CONSTRICTOR_NATIVE)
   target_compile_options(constrictor_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-march=native>)
 endif()
 if(CONSTRICTOR_SANITIZE)
+  # GCC 12 takes std::regex for uninitialised when it adds its checks (GCC bug 105562).
+  target_compile_options(constrictor_flags INTERFACE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized>)
   target_compile_options(constrictor_flags INTERFACE -fsanitize=${CONSTRICTOR_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(constrictor_flags INTERFACE -fsanitize=${CONSTRICTOR_SANITIZE})
 endif()

@@ -119,6 +119,8 @@ class HostBackend final : public Backend {
 void require_device_can(const ModelSpec& model) {
   if (model.experts > 0)
     throw UserError("run.device: cuda cannot run mixtures of experts yet; use run.device=cpu");
+  if (model.activation == Activation::relu && !model.mlp_bias)
+    throw UserError("run.device: cuda cannot run ReLU without biases yet; use run.device=cpu");
 }
 
 std::unique_ptr<Backend> make_backend(const comm::Communicator& ranks, const device::Device& device,

@@ -184,7 +184,9 @@ class Worker {
       }
       return say("stopped ", words);
     }
-    if (!io::holder_on_this_host(run.folder).empty()) return say("left    ", words);
+    // A rank that outlived its worker; it may have gone since the run was refused.
+    const bool in_work = words.find(io::in_work_words) != std::string::npos;
+    if (in_work || !io::holder_on_this_host(run.folder).empty()) return say("left    ", words);
     if (!stopped && !has_begun(run) && (child.sentence().empty() || ending.exit_code == 127)) {
       end_ =
           UserError("no run can be started here: " + words);  // the launcher's fault, not a run's

@@ -130,8 +130,8 @@ void RunLock::wait_until_free() {
     return take_over(text, "which shows no sign of life");
   }
   if (!time_stamp(path_)) return;
-  throw UserError(path_.parent_path().string() + ": this run is already in work by " +
-                  known.text() + " (" + path_.string() + ")");
+  throw UserError(path_.parent_path().string() + ": " + std::string(in_work_words) + known.text() +
+                  " (" + path_.string() + ")");
 }
 
 /// Watches the holder's heartbeat. A lock that vanishes meanwhile does not stand still.

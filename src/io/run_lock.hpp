@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 
 namespace constrictor::io {
@@ -17,6 +18,9 @@ struct LockTiming {
   double heartbeat_seconds = 5;
   double watch_seconds = 15;  // how long a lock of another host must stand still to count as dead
 };
+
+/// In the sentence of the UserError that tells of another holder.
+inline constexpr std::string_view in_work_words = "this run is already in work by ";
 
 class RunLock {
  public:

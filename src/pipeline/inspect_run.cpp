@@ -53,7 +53,9 @@ void inspect_run(const std::string& run_dir, Screen& screen) {
       const double scale = layer.loss_scale > 0 ? layer.loss_scale : 1;
       weights += static_cast<double>(layer.codes.size());
       bits += static_cast<double>(layer.codes.size()) * layer.spec.bits;
-      rows.push_back({std::to_string(b), layer.name, layer.method_used,
+      const std::string tokens =
+          layer.expert >= 0 ? " (" + std::to_string(layer.expert_tokens) + " tokens)" : "";
+      rows.push_back({std::to_string(b), layer.name + tokens, layer.method_used,
                       std::to_string(layer.spec.bits), short_number(layer.relative_loss()),
                       by_stage(layer, scale), short_number(layer.loss_rounding / scale),
                       short_number(layer.alpha_used), short_number(layer.damping),

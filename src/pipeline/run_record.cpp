@@ -56,6 +56,18 @@ io::RunState earlier_state(const std::string& folder) {
   }
 }
 
+/// The processor or device that an earlier execution ran on, without its number of cores.
+std::string kind_of(const std::string& device) { return device.substr(0, device.rfind(',')); }
+std::string earlier_device(const std::string& folder) {
+  try {
+    const auto facts = io::read_run_file(std::filesystem::path(folder) / "run.h5").provenance;
+    const auto found = facts.find("device");
+    return found == facts.end() ? "" : std::get<std::string>(found->second);
+  } catch (const UserError&) {
+    return "";
+  }
+}
+
 double bytes_on_disk(const std::string& folder) {
   double bytes = 0;
   std::error_code ignored;
@@ -72,6 +84,7 @@ RunRecord::RunRecord(const comm::Communicator& ranks, const Job& job, const Exec
       folder_path_(job.folder),
       has_block_(static_cast<std::size_t>(job.model().blocks), 0) {
   comm::agree_on_root(ranks, [&] {
+    const std::string before = earlier_device(job.folder);
     folder_ =
         std::make_unique<io::RunFolder>(job.folder, provenance_of(ranks, job, facts),
                                         [&](const std::string& words) { screen.warning(words); });
@@ -81,6 +94,11 @@ RunRecord::RunRecord(const comm::Communicator& ranks, const Job& job, const Exec
     state_.threads = facts.threads;
     for (Index b = 0; b < job.model().blocks; ++b)
       has_block_[static_cast<std::size_t>(b)] = folder_->has_block(b);
+    if (blocks_done() > 0 && blocks_done() < job.model().blocks && !before.empty() &&
+        kind_of(before) != kind_of(facts.device))
+      screen.warning(std::to_string(blocks_done()) + " finished blocks were made on " + before +
+                     ", the others will be on " + facts.device +
+                     "; the last bits of such a run are those of neither");
     folder_->log("start", {{"ranks", std::int64_t{ranks.size()}},
                            {"blocks_done", std::int64_t{blocks_done()}}});
     write_state("running", 0);

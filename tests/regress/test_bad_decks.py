@@ -22,7 +22,7 @@ OVERRIDES = {
     "quant.method=awq": ("'awq' is not known", "rtn, gptq, boa, turboboa"),
     "quant.rounding_steps=0": ("quant.rounding_steps", "1..1000000"),
     "quant.rounding_rate=fast": ("quant.rounding_rate", "'fast' is not a number"),
-    "quant.rounding_lambda=-1": ("quant.rounding_lambda", "0..1000000"),
+    "quant.rounding_lambda=-1": ("quant.rounding_lambda", "0..1e+06"),
     "quant.column_order=sorted": ("'sorted' is not known", "original, descending, pivoted"),
     "quant.beam=65": ("--set quant.beam=65: 65 is out of range", "1..64"),
     "quant.beam=4": ("quant.beam: 4 needs quant.drift: none or exact", "sequential for self_attn.q_proj"),
@@ -99,7 +99,7 @@ def test_decks_that_say_nothing(tmp_path, deck):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (("quantise", "x"), ("'quantise' is no command", "quantize, evaluate, inspect, plan, sweep, status, retry, tokens, tasks, bench, export")),
+    (("quantise", "x"), ("'quantise' is no command", "quantize, evaluate, inspect, plan, sweep, status, retry, tokens, tasks, generate, bench, export")),
     (("quantize",), ("a deck is missing", "--help")),
     (("quantize", "a", "b"), ("too many arguments",)),
     (("quantize", "a", "--dryrun"), ("--dryrun", "--help")),

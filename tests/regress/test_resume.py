@@ -3,9 +3,11 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 
+import h5py
 import pytest
 
 from inputs import demo_tokens, short_tokens
@@ -69,6 +71,16 @@ def test_killed_after_every_block(deck, undisturbed, tmp_path, block, ranks):
     assert (f"resuming: {len(before)} of 4 blocks" if len(before) < BLOCKS else "all 4 blocks are finished") in again.out
     assert {path: path.stat().st_ino for path in before} == before, "a finished block was written again"
     assert_nothing_left_over(run_dir)
+    assert_equal(undisturbed, run_dir)
+
+
+def test_going_on_with_another_processor_is_said(deck, undisturbed, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(undisturbed, run_dir)
+    block_path(run_dir, 3).unlink()
+    with h5py.File(run_dir / "run.h5", "a") as file:
+        file.attrs["device"] = "Abacus, 7 cores"
+    assert "3 finished blocks were made on Abacus, 7 cores, the others will be on" in quantize(deck, run_dir).err
     assert_equal(undisturbed, run_dir)
 
 
